@@ -1,0 +1,1 @@
+"""Groundling: chat with documents, answered by a small model that the company owns."""

@@ -1,0 +1,1 @@
+"""The trainer: from raw text to a grounded model. Imports nothing of `rag`."""
