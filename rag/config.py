@@ -1,0 +1,163 @@
+"""Settings: the only reader of the environment and of `rag.toml`.
+
+    arguments  >  GROUNDLING_* variables  >  rag.toml in the working folder  >  the defaults below
+
+Takes   `GROUNDLING_INDEX`, `GROUNDLING_STRICTNESS`, ..., nested ones with two underscores: `GROUNDLING_ENDPOINT__URL`.
+Gives   one frozen `Settings`; `save()` writes what differs from the defaults back to `rag.toml`.
+Refuses unknown keys and values out of range with SettingsError: a misspelt setting must not be a setting ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rag.errors import SettingsError
+
+FILE = "rag.toml"
+PREFIX = "GROUNDLING_"
+HOME = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
+Strictness = Literal["lenient", "normal", "strict"]
+
+
+def shipped(relative: str) -> Path:
+    """A file that ships with the product: in the checkout, or under `share/groundling` of an installed wheel."""
+    places = (HOME / relative, Path(sys.prefix) / "share" / "groundling" / relative)
+    return next((place for place in places if place.exists()), places[0])
+
+
+class Endpoint(BaseModel):
+    """An OpenAI-compatible server that words the answers instead of our own model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = ""  # up to and including /v1; empty: no endpoint
+    model: str = ""  # as that server names it
+    key: SecretStr = SecretStr("")
+    timeout: float = Field(default=60.0, gt=0, le=3600)  # seconds without a byte before our own model answers instead
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("write the address like http://localhost:11434/v1")
+        return url.rstrip("/")
+
+    def __bool__(self) -> bool:
+        """An endpoint without an address is no endpoint."""
+        return bool(self.url)
+
+
+class Settings(BaseSettings):
+    """One field a decision. An argument that is None is left to the environment, the file and the default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", toml_file=FILE, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    index: Path = Path("indexes/default")  # the library's folder
+    model: Path = Field(default_factory=lambda: shipped("models/base"))  # the folder of the model that reads
+    strictness: Strictness | float = "normal"  # a number from 0 to 1 replaces the model's own threshold
+    fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
+    embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
+    endpoint: Endpoint = Endpoint()
+
+    def __init__(self, **given: Any) -> None:
+        """Raises SettingsError with every wrong value in one line."""
+        _refuse_misspelt_variables()
+        try:
+            super().__init__(**_given(given))
+        except ValidationError as error:
+            raise SettingsError("; ".join(dict.fromkeys(_in_words(row) for row in error.errors()))) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{FILE}: not valid TOML ({error}). Correct that line or remove the file") from error
+
+    @field_validator("strictness")
+    @classmethod
+    def _in_range(cls, value: Strictness | float) -> Strictness | float:
+        if isinstance(value, float) and not 0 <= value <= 1:
+            raise ValueError("use lenient, normal, strict or a number from 0 to 1")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, rag.toml: the first that names a value wins."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    def but(self, **changes: Any) -> Settings:
+        """A checked copy with other values; None changes nothing."""
+        return Settings(**{**{name: getattr(self, name) for name in Settings.model_fields}, **_given(changes)})
+
+
+def save(settings: Settings, file: Path | None = None) -> Path:
+    """Write what differs from the defaults to `rag.toml`, whole or not at all, readable by its owner only.
+
+    The file may hold the endpoint's key, hence the rights.
+    """
+    file = file or Path(FILE)
+    handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mkstemp gives rights 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(_toml(settings))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, file)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _toml(settings: Settings) -> str:
+    """The two levels of our settings; JSON strings and numbers are valid TOML."""
+    lines = ["# Settings of Groundling; GROUNDLING_* variables and command line options win over this file."]
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if name != "endpoint" and value != field.get_default(call_default_factory=True):
+            lines.append(f"{name} = {json.dumps(str(value) if isinstance(value, Path) else value)}")
+    if settings.endpoint != Endpoint():
+        lines.append("\n[endpoint]")
+        written = settings.endpoint.model_dump() | {"key": settings.endpoint.key.get_secret_value()}
+        lines += [f"{name} = {json.dumps(value)}" for name, value in written.items() if value != ""]
+    return "\n".join(lines) + "\n"
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refuse_misspelt_variables() -> None:
+    """pydantic-settings looks up the names it knows and would pass over `GROUNDLING_STRICTNES`."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}ENDPOINT__{name.upper()}" for name in Endpoint.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise SettingsError(f"{', '.join(unknown)}: no such setting. Known: {', '.join(sorted(known))}")
+
+
+def _in_words(row: Any) -> str:
+    """One line of a validation error: the setting, its value, the rule. A secret's value is never shown."""
+    if row["loc"][0] == "strictness":
+        return f"strictness is {row['input']!r}: use lenient, normal, strict or a number from 0 to 1"
+    name = ".".join(str(part) for part in row["loc"])
+    if row["type"] == "extra_forbidden":
+        known = Endpoint.model_fields if row["loc"][0] == "endpoint" else Settings.model_fields
+        return f"{name}: no such setting. Known: {', '.join(sorted(known))}"
+    value = "" if name == "endpoint.key" else f" is {row['input']!r}"
+    rule = row["msg"].removeprefix("Value error, ")
+    return f"{name}{value}: {rule[:1].lower()}{rule[1:]}"
