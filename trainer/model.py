@@ -1,0 +1,228 @@
+"""The trunk: one transformer that reads both ways and speaks, its cache, and its reading heads.
+
+    ids ─► embed ─► layers × (attention, SwiGLU) ─► norm ─► states ─┬─► the embedding again ─► logits of the next token
+                                                                    └─► Heads ─► evidence, support, span start and end
+
+Takes   ids [batch, time] and a mask: causal, full, or any table of allowed pairs (`allowed_pairs`). The weights are the same.
+Gives   states [batch, time, width]; `logits` and `heads` are asked for separately, where they are needed.
+Refuses sizes that do not fit each other, and input longer than the context.
+Layout  Qwen3 (arXiv:2505.09388): RoPE (arXiv:2104.09864), RMSNorm (arXiv:1910.07467), QK-norm (arXiv:2010.04245), SwiGLU
+        (arXiv:2002.05202), grouped-query attention (arXiv:2305.13245), tied embeddings, no biases.
+Two masks, same weights: GPT-BERT, arXiv:2410.24159.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.errors import RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Sizes of a trunk; the defaults are the main size, about 30 million parameters."""
+
+    vocabulary: int = 8192
+    width: int = 512
+    layers: int = 10
+    heads: int = 8  # of queries
+    key_value_heads: int = 4  # each serves heads / key_value_heads queries
+    head_width: int = 64
+    hidden: int = 1152  # width inside SwiGLU
+    context: int = 2048  # tokens
+    rope_base: float = 10_000.0
+    norm_epsilon: float = 1e-6
+    dropout: float = 0.0  # on what each half-layer adds, while training; useful when text is repeated
+
+    def __post_init__(self) -> None:
+        if self.heads % self.key_value_heads:
+            raise RecipeError(f"heads {self.heads} is no multiple of key_value_heads {self.key_value_heads}")
+        if self.head_width % 2:
+            raise RecipeError(f"head_width is {self.head_width}; rotary positions need an even one")
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"dropout is {self.dropout}; use 0 to less than 1")
+
+
+class Cache:
+    """Keys and values of what was read, so that each new token costs one step. One row of text at a time."""
+
+    def __init__(self, config: ModelConfig, *, capacity: int, like: Tensor) -> None:
+        shape = (config.layers, 1, config.key_value_heads, capacity, config.head_width)
+        self.keys, self.values = like.new_zeros(shape), like.new_zeros(shape)
+        self.length = 0  # tokens held; grows once all layers have added theirs
+        self.capacity = capacity
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add one layer's keys and values [1, kv heads, new, head width]; give all of them up to here."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class Pass(NamedTuple):
+    """What every layer of one forward pass shares."""
+
+    cosine: Tensor  # [time, head width / 2]
+    sine: Tensor
+    causal: bool
+    allowed: Tensor | None  # [batch, 1, time, keys] bool, true where a query may look; overrides `causal`
+    cache: Cache | None
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with normalised queries and keys."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.config, self.layer = config, layer
+        inner, shared = config.heads * config.head_width, config.key_value_heads * config.head_width
+        self.query = nn.Linear(config.width, inner, bias=False)
+        self.key = nn.Linear(config.width, shared, bias=False)
+        self.value = nn.Linear(config.width, shared, bias=False)
+        self.out = nn.Linear(inner, config.width, bias=False)
+        self.query_norm = nn.RMSNorm(config.head_width, eps=config.norm_epsilon)
+        self.key_norm = nn.RMSNorm(config.head_width, eps=config.norm_epsilon)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        """x: [batch, time, width] to the same shape."""
+        batch, time, _ = x.shape
+        q = self.query(x).view(batch, time, -1, self.config.head_width)  # [batch, time, heads, head width]
+        k = self.key(x).view(batch, time, -1, self.config.head_width)  # [batch, time, kv heads, head width]
+        v = self.value(x).view(batch, time, -1, self.config.head_width).transpose(1, 2)
+        q = rotate(self.query_norm(q).transpose(1, 2), shared.cosine, shared.sine)  # [batch, heads, time, head width]
+        k = rotate(self.key_norm(k).transpose(1, 2), shared.cosine, shared.sine)  # [batch, kv heads, time, head width]
+        q, k = q.to(v.dtype), k.to(v.dtype)  # under autocast norms and rotation give fp32, and the kernel wants one type
+        if shared.cache is not None:
+            k, v = shared.cache.extend(self.layer, k, v)  # [batch, kv heads, keys, head width]
+        group = self.config.heads // self.config.key_value_heads
+        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)  # [batch, heads, keys, head width]
+        causal = shared.causal and shared.allowed is None
+        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=shared.allowed, is_causal=causal)
+        out: Tensor = self.out(y.transpose(1, 2).reshape(batch, time, -1))  # [batch, time, width]
+        return out
+
+
+class Layer(nn.Module):
+    """Attention, then SwiGLU; each reads a normalised copy and adds to the stream."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.attention = Attention(config, layer)
+        self.hidden_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.gate = nn.Linear(config.width, config.hidden, bias=False)
+        self.up = nn.Linear(config.width, config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        """x: [batch, time, width] to the same shape."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), shared))
+        y = self.hidden_norm(x)
+        y = functional.silu(self.gate(y)) * self.up(y)  # [batch, time, hidden]
+        out: Tensor = x + self.dropout(self.down(y))  # [batch, time, width]
+        return out
+
+
+class Heads(nn.Module):
+    """What is read off the prompt's states: each is one linear map to a logit."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.evidence = nn.Linear(width, 1)  # at <|source|>: does this source hold the answer?
+        self.support = nn.Linear(width, 1)  # at <|answer|>: do the sources together hold one?
+        self.span = nn.Linear(width, 2)  # at text tokens: does the answer start here, end here?
+
+
+class Transformer(nn.Module):
+    """The trunk with its heads."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.heads = Heads(config.width)
+        angles = rope_angles(config)  # [context, head width / 2]
+        self.register_buffer("cosine", angles.cos(), persistent=False)
+        self.register_buffer("sine", angles.sin(), persistent=False)
+        self.cosine: Tensor
+        self.sine: Tensor
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Normal with deviation .02; what writes to the stream is smaller, so that depth does not add up (GPT-2)."""
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2:
+                quieter = (2 * self.config.layers) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+                nn.init.normal_(weight, std=0.02 * quieter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+
+    def forward(
+        self, ids: Tensor, *, causal: bool = True, allowed: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """States [batch, time, width] of ids [batch, time].
+
+        With a cache the ids follow what it holds: they see all of it, and each other by `causal`.
+        """
+        past, time = (cache.length if cache else 0), ids.shape[1]
+        if past + time > min(self.config.context, cache.capacity if cache else self.config.context):
+            raise RecipeError(f"{past + time} tokens do not fit the context of {self.config.context}; send fewer or shorter sources")
+        if past and causal and time > 1 and allowed is None:
+            allowed = torch.ones(time, past + time, dtype=torch.bool, device=ids.device).tril(past)[None, None]
+        lone = causal and not (past and time == 1)  # a single new token sees all that came before it
+        shared = Pass(self.cosine[past : past + time], self.sine[past : past + time], lone, allowed, cache)
+        x: Tensor = self.embed(ids)  # [batch, time, width]
+        for layer in self.layers:
+            x = layer(x, shared)
+        if cache is not None:
+            cache.length += time
+        states: Tensor = self.norm(x)  # [batch, time, width]
+        return states
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Scores of the next token: [..., width] to [..., vocabulary]."""
+        return functional.linear(states, self.embed.weight)
+
+
+def rope_angles(config: ModelConfig) -> Tensor:
+    """Angle of each position and pair of dimensions: [context, head width / 2], in radians."""
+    pairs = torch.arange(0, config.head_width, 2, dtype=torch.float64) / config.head_width  # [head width / 2]
+    positions = torch.arange(config.context, dtype=torch.float64)  # [context]
+    return torch.outer(positions, config.rope_base**-pairs).float()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn each pair (i, i + half) of x [batch, heads, time, head width] by its position's angle."""
+    first, second = x.chunk(2, dim=-1)  # [batch, heads, time, head width / 2] each
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+
+
+def allowed_pairs(documents: Tensor, *, causal: bool, prefix: Tensor | None = None) -> Tensor:
+    """Which token may look at which: [batch, 1, time, time] bool, queries by keys.
+
+    documents: [batch, time], the number of the document a token belongs to; nobody sees another document's tokens.
+    prefix: [batch], tokens of the prompt at the row's start; all may look at those, and after it everybody looks back only.
+    Positions go on over document borders: rotary positions count differences, so a document reads the same anywhere.
+    """
+    allowed = documents[:, :, None] == documents[:, None, :]  # [batch, time, time]
+    if causal or prefix is not None:
+        at = torch.arange(documents.shape[1], device=documents.device)  # [time]
+        order = at[:, None] >= at[None, :]  # [time, time]
+        if prefix is not None:
+            order = order | (at[None, None, :] < prefix[:, None, None])  # [batch, time, time]
+        allowed = allowed & order
+    return allowed[:, None]
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers the model learns."""
+    return sum(weight.numel() for weight in model.parameters())

@@ -1,0 +1,212 @@
+"""Reading rows: a question, the sources to read, which of them holds the answer, and where.
+
+    qa/train/*.jsonl.xz ─┐
+    pretrain/*.jsonl.xz ─┴─► examples ─► minus what evaluation sets hold ─► near misses by BM25 ─► train / dev rows
+
+Takes   question files (`{"question", "context", "title", "answers": [{"text", "start"}]}`) and raw text whose headings,
+        lists and definitions become questions (`trainer.headings`).
+Gives   `ReadingRow`s as JSONL. A row's gold source comes first; near misses follow, none of which holds an answer string.
+Refuses a row whose span is not literally in its source, and any source that shares 13 words in a row with an
+        evaluation set or with the documents kept for evaluation.
+Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019. 13-gram overlap: Brown et al., arXiv:2005.14165, app. C.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import math
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+WORD = re.compile(r"[^\W_]+")
+LONGEST = 1_100  # characters of a source; the product's passages have about 900
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRow:
+    """One question with its sources. `sources[0]` is gold when `spans` is not empty; each source is (heading, text)."""
+
+    question: str
+    sources: tuple[tuple[str, str], ...]
+    spans: tuple[tuple[int, int], ...]  # characters in sources[0]'s text, one per annotator; empty: no source answers
+    domain: str
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with the one text that answers it, before near misses are found."""
+
+    question: str
+    heading: str
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    domain: str
+    licence: str
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
+    """Rows of a JSONL file, plain or `.xz`."""
+    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+    with opened as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def question_file(path: Path, *, seed: int) -> Iterator[Example]:
+    """Examples of one question file; contexts longer than LONGEST are cut to a window around the answer."""
+    chance = random.Random(seed)
+    for raw in read_jsonl(path):
+        answers = raw.get("answers") or []
+        assert isinstance(answers, list)
+        text, title = str(raw.get("context", "")), str(raw.get("title", ""))
+        spans = [(a["start"], a["start"] + len(a["text"])) for a in answers if a["start"] >= 0 and a["text"]]
+        spans = [(s, e) for s, e in spans if text[s:e].strip()]
+        if raw.get("answerable", True) and not spans:
+            continue
+        text, spans = window(text, spans, chance)
+        heading = "" if re.search(r"_\d+$|^$", title) else title.replace("_", " ")
+        yield Example(
+            str(raw["question"]).strip(), heading, text, tuple(spans), path.name.split(".")[0], str(raw.get("licence", ""))
+        )
+
+
+def window(text: str, spans: list[tuple[int, int]], chance: random.Random) -> tuple[str, list[tuple[int, int]]]:
+    """Cut a long text at sentence ends to at most LONGEST characters that still hold the first span.
+
+    >>> window("A b. " * 400, [(1000, 1001)], random.Random(0))[1] != []
+    True
+    """
+    if len(text) <= LONGEST:
+        return text, spans
+    first, last = spans[0] if spans else (0, 1)
+    room = max(0, LONGEST - (last - first))
+    start = max(0, min(first - chance.randint(0, room), len(text) - LONGEST))
+    ends = [m.end() for m in re.finditer(r"(?<=[.!?])\s+|\n+", text)]
+    start = max((e for e in ends if e <= first and e >= start), key=lambda e: -e, default=start)
+    stop = min(len(text), start + LONGEST)
+    stop = max((e for e in ends if e <= stop and e >= last), default=stop)
+    return text[start:stop].rstrip(), [(s - start, e - start) for s, e in spans if s >= start and e <= stop]
+
+
+# --- what evaluation holds --------------------------------------------------------------------------------------------
+
+
+def grams(text: str, size: int = 13) -> Iterator[int]:
+    """Hashes of each run of `size` lower-cased words."""
+    words = WORD.findall(text.lower())
+    for at in range(len(words) - size + 1):
+        yield hash(tuple(words[at : at + size]))
+
+
+def forbidden_grams(texts: Iterable[str]) -> set[int]:
+    """All 13-grams of the texts that training must not see."""
+    return {gram for text in texts for gram in grams(text)}
+
+
+def held_out_texts(data: Path) -> Iterator[str]:
+    """The texts of `qa/eval`, `retrieval` and the readable files under `documents`, for `forbidden_grams`."""
+    for path in sorted((data / "qa" / "eval").glob("*.jsonl*")):
+        yield from (str(row.get("context", "")) for row in read_jsonl(path))
+    for path in sorted((data / "retrieval").rglob("corpus.jsonl*")):
+        yield from (str(row.get("text", "")) for row in read_jsonl(path))
+    for path in sorted((data / "documents").rglob("*")):
+        if path.suffix.lower() in {".md", ".html", ".txt"}:
+            yield path.read_text(encoding="utf-8", errors="replace")
+
+
+# --- near misses ------------------------------------------------------------------------------------------------------
+
+
+class BM25:
+    """Okapi BM25 over a fixed list of texts, in memory: made to mine near misses, not to serve."""
+
+    def __init__(self, texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
+        counts = [Counter(WORD.findall(text.lower())) for text in texts]
+        lengths = np.array([sum(c.values()) for c in counts], dtype=np.float32)
+        norm = k1 * (1 - b + b * lengths / max(1.0, float(lengths.mean()) if len(lengths) else 1.0))
+        postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for index, count in enumerate(counts):
+            for word, times in count.items():
+                postings[word].append((index, times))
+        self.size = len(texts)
+        self.weights: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # word -> (text indices, BM25 weights)
+        for word, pairs in postings.items():
+            which = np.array([p[0] for p in pairs])
+            times = np.array([p[1] for p in pairs], dtype=np.float32)
+            rarity = math.log(1 + (len(texts) - len(pairs) + 0.5) / (len(pairs) + 0.5))
+            self.weights[word] = (which, rarity * times * (k1 + 1) / (times + norm[which]))
+
+    def top(self, query: str, k: int) -> list[int]:
+        """Indices of the k best texts, best first."""
+        scores = np.zeros(self.size, dtype=np.float32)
+        for word in set(WORD.findall(query.lower())):
+            if word in self.weights:
+                which, weights = self.weights[word]
+                scores[which] += weights
+        k = min(k, self.size)
+        best = np.argpartition(-scores, k - 1)[:k]
+        return [int(i) for i in best[np.argsort(-scores[best])]]
+
+
+def normalise(text: str) -> str:
+    """Lower-cased words with single spaces: how two answers are compared."""
+    return " ".join(WORD.findall(text.lower()))
+
+
+def with_near_misses(examples: Sequence[Example], *, misses: int, seed: int) -> Iterator[ReadingRow]:
+    """Add to each example the texts that BM25 confuses with its own and that hold none of its answers."""
+    texts = sorted({(e.heading, e.text) for e in examples})
+    where = {pair: index for index, pair in enumerate(texts)}
+    plain = [f" {normalise(text)} " for _, text in texts]
+    engine = BM25([f"{heading} {text}" for heading, text in texts])
+    chance = random.Random(seed)
+    for example in examples:
+        own = where[(example.heading, example.text)]
+        wanted = [f" {normalise(example.text[s:e])} " for s, e in example.spans]
+        near: list[int] = []
+        for index in engine.top(example.question, misses * 4 + 4):
+            overlap = plain[index][:60] == plain[own][:60]
+            if index != own and not overlap and not any(w in plain[index] for w in wanted):
+                near.append(index)
+        near = near[: misses * 2]
+        chance.shuffle(near)
+        sources = ((example.heading, example.text), *(texts[i] for i in near[:misses]))
+        yield ReadingRow(example.question, sources, example.spans, example.domain, example.licence)
+
+
+def write_rows(rows: Iterable[ReadingRow], path: Path) -> int:
+    """Write rows as JSONL, aside and renamed; returns their number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside, count = path.with_suffix(".part"), 0
+    with aside.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            count += 1
+    aside.replace(path)
+    return count
+
+
+def read_rows(path: Path) -> list[ReadingRow]:
+    """Rows written by `write_rows`. Raises ValueError naming the line of a row whose span lies outside its source."""
+    rows = []
+    for number, raw in enumerate(read_jsonl(path), 1):
+        row = ReadingRow(
+            str(raw["question"]),
+            tuple((str(h), str(t)) for h, t in raw["sources"]),  # type: ignore[attr-defined]
+            tuple((int(s), int(e)) for s, e in raw["spans"]),  # type: ignore[attr-defined]
+            str(raw["domain"]),
+            str(raw.get("licence", "")),
+        )
+        if any(not 0 <= s < e <= len(row.sources[0][1]) for s, e in row.spans):
+            raise ValueError(f"{path}, line {number}: spans {row.spans} lie outside the first source")
+        rows.append(row)
+    return rows
