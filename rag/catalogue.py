@@ -1,0 +1,328 @@
+"""The catalogue: one SQLite file that is the truth. FAISS and tantivy are copies of it.
+
+    with catalogue.atomic() as db:            everything in the block happens, or nothing
+        commit.write(catalogue, record)       document, passages, vectors, rights, changes, generation + 1
+
+Takes   the path of `catalogue.db`. What one commit changes is written by `commit.py`.
+Gives   documents in all their versions, passages of the current ones, their vectors, and what changed since then.
+Refuses a file of a later release, and names in `NotFound` what could not be found.
+Threads each has its own connection; writers wait for each other up to BUSY_S. WAL: readers never wait.
+Removed text is overwritten (secure_delete) and leaves the WAL with `truncate()`; see docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import IndexDamaged, NotFound
+from rag.schema import MIGRATIONS
+from rag.types import Document, PageSpan, Passage
+
+BUSY_S = 30.0  # how long a writer waits for another
+STORED = np.dtype("<f2")  # vectors on disk: fp16 moves a cosine by less than .0005
+
+# The words stand once, in the document's text: a passage is cut out of it when it is read.
+_DOCUMENTS = """
+    select d.id, d.collection, d.source, d.path, d.name, d.version, d.title, d.sha256, d.pages_without_text, d.passages,
+           d.added_at, d.current
+    from documents d where """
+_PASSAGES = """
+    select p.id, p.document_id, d.name, d.version, p.start, p.stop, substr(t.text, p.start + 1, p.stop - p.start),
+           p.page, p.headings, d.collection, p.near_group
+    from passages p join documents d on d.id = p.document_id join texts t on t.document_id = d.id where """
+_VECTORS = """
+    select p.id, v.vector from state s, passages p
+    join vectors v on v.text_hash = p.text_hash and v.embedder = s.embedder """
+_READABLE = "select p.id from passages p join documents d on d.id = p.document_id where "
+# One collection or all, and what one person may read; the local owner (`local`) reads everything.
+_SCOPE = """
+    (:collection is null or d.collection = :collection) and (
+        :person is null or :person = 'local' or d.access = '[]'
+        or exists (select 1 from json_each(d.access) where value = :person)) """
+
+
+def now() -> str:
+    """The time as it is stored: ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a copy has missed. An id is never in both."""
+
+    generation: int  # where the copy stands once it has applied them
+    added: tuple[int, ...]
+    removed: tuple[int, ...]
+
+
+class _Connection:
+    """Owns one thread's connection and closes it when the thread ends (SQLite's own class has no weak references)."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+
+    def __del__(self) -> None:
+        self.db.close()
+
+
+class Catalogue:
+    """Opens `path`, creating or migrating it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._opening = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise IndexDamaged(
+                f"{path}: not a catalogue ({error}). Restore it from a backup, or move it away and add the files again"
+            ) from error
+
+    # --- connections and transactions ---------------------------------------------------------------------------------
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """This thread's connection, for reading. Write inside `atomic()`."""
+        held: _Connection | None = getattr(self._local, "held", None)
+        if held is None:
+            db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            held = _Connection(db)
+            for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "secure_delete = on"):
+                db.execute(f"pragma {pragma}")
+            with self._opening:
+                self._open.add(held)
+            self._local.held = held
+        return held.db
+
+    @contextmanager
+    def atomic(self) -> Iterator[sqlite3.Connection]:
+        """All statements of the block or none. A block inside a block belongs to the outer one."""
+        db = self.db
+        if db.in_transaction:
+            yield db
+            return
+        db.execute("begin immediate")  # not deferred: a reader that turns writer would fail without waiting
+        try:
+            yield db
+        except BaseException:
+            db.execute("rollback")
+            raise
+        db.execute("commit")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """All reads of the block see one state, whatever others commit meanwhile."""
+        db = self.db
+        if db.in_transaction:
+            yield db
+            return
+        db.execute("begin deferred")
+        try:
+            yield db
+        finally:
+            db.execute("rollback")
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._opening:
+            for held in list(self._open):
+                held.db.close()
+        self._local = threading.local()
+
+    def truncate(self) -> None:
+        """Empty the write-ahead log into the file: until then it holds what was removed."""
+        self.db.execute("pragma wal_checkpoint(truncate)")
+
+    def _migrate(self) -> None:
+        with self.atomic() as db:
+            at = int(db.execute("pragma user_version").fetchone()[0])
+            if at > len(MIGRATIONS):
+                known = f"step {at}, this one knows {len(MIGRATIONS)}"
+                raise IndexDamaged(f"{self.path}: written by a later release ({known}). Update groundling")
+            for migration in MIGRATIONS[at:]:
+                migration(db)
+            db.execute(f"pragma user_version = {len(MIGRATIONS)}")
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Grows by one with every commit that changes what can be found. Cheap: one row."""
+        return int(self.db.execute("select generation from state").fetchone()[0])
+
+    @property
+    def library_id(self) -> str:
+        """Given at creation; copies carry it."""
+        return str(self.db.execute("select library_id from state").fetchone()[0])
+
+    @property
+    def embedder(self) -> str:
+        """Identity of the embedder the vectors belong to; empty before the first document."""
+        return str(self.db.execute("select embedder from state").fetchone()[0])
+
+    def bump(self) -> int:
+        """The next generation; call it inside `atomic()`."""
+        with self.atomic() as db:
+            return int(db.execute("update state set generation = generation + 1 returning generation").fetchone()[0])
+
+    def changes_since(self, generation: int) -> Changes:
+        """What happened after `generation`, each passage once: added and since removed counts as removed."""
+        with self.snapshot() as db:
+            rows = db.execute(
+                "select passage_id, max(removed) from changes where generation > ? group by passage_id", (generation,)
+            ).fetchall()
+            latest = self.generation
+        return Changes(
+            latest,
+            tuple(passage for passage, removed in rows if not removed),
+            tuple(passage for passage, removed in rows if removed),
+        )
+
+    # --- documents ----------------------------------------------------------------------------------------------------
+
+    def current(self, collection: str, source: str, path: str) -> Document | None:
+        """The current version of one identity, its text not loaded."""
+        where = "d.collection = :collection and d.source = :source and d.path = :path and d.current = 1"
+        rows = self._documents(where, collection=collection, source=source, path=path)
+        return rows[0] if rows else None
+
+    def documents(
+        self, *, collection: str | None = None, source: str | None = None, person: str | None = None
+    ) -> list[Document]:
+        """Current documents that `person` may read, by name; `text` and `pages` are not loaded."""
+        where = "d.current = 1 and (:source is null or d.source = :source) and "
+        order = " order by d.name, d.collection"
+        return self._documents(where + _SCOPE + order, collection=collection, source=source, person=person)
+
+    def document(
+        self, name: str, version: int | None = None, *, collection: str | None = None, person: str | None = None
+    ) -> Document:
+        """One document with its text: the current version, or any that was not removed.
+
+        Raises NotFound, also for what `person` may not read: its existence is no one else's business.
+        """
+        where = "d.removed_at is null and d.name = :name and d.version = coalesce(:version, d.version) and "
+        order = " order by d.current desc, d.id desc limit 1"
+        rows = self._documents(where + _SCOPE + order, name=name, version=version, collection=collection, person=person)
+        if not rows:
+            raise NotFound(self._not_found(name, version, collection, person))
+        return self.document_of(rows[0].id, with_text=True)
+
+    def document_of(self, document: int, *, with_text: bool = False) -> Document:
+        """The version with this id."""
+        rows = self._documents("d.id = :id", id=document)
+        if not rows:
+            raise NotFound(f"document {document}: no such id in {self.path}")
+        if not with_text:
+            return rows[0]
+        found = self.db.execute("select text, pages from texts where document_id = ?", (document,)).fetchone()
+        text, pages = found or ("", "[]")  # removed: the words are erased
+        return replace(rows[0], text=text, pages=tuple(PageSpan(*span) for span in json.loads(pages)))
+
+    def collections(self) -> list[str]:
+        """Names of the collections that hold documents."""
+        rows = self.db.execute("select distinct collection from documents where current = 1 order by 1")
+        return [row[0] for row in rows]
+
+    def counts(self) -> tuple[int, int]:
+        """(documents, passages) that can be found."""
+        documents = self.db.execute("select count(*) from documents where current = 1").fetchone()[0]
+        return int(documents), int(self.db.execute("select count(*) from passages").fetchone()[0])
+
+    def _documents(self, where: str, **values: Any) -> list[Document]:
+        return [_document(row) for row in self.db.execute(_DOCUMENTS + where, values)]
+
+    def _not_found(self, name: str, version: int | None, collection: str | None, person: str | None) -> str:
+        """Say what does exist, as far as this person may know it."""
+        where = f" in collection {collection}" if collection else ""
+        there = self.documents(collection=collection, person=person)
+        current = [document.version for document in there if document.name == name]
+        if current:
+            return f"{name}{where}: no version {version}; the current one is {current[0]}"
+        near = get_close_matches(name, [document.name for document in there], 3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`rag documents` lists what is there"
+        return f"{name}{where}: no such document; {hint}"
+
+    # --- passages and vectors -----------------------------------------------------------------------------------------
+
+    def passages(self, ids: Iterable[int]) -> list[Passage]:
+        """Passages in the order of `ids`; those that were removed meanwhile are left out."""
+        wanted = [int(passage) for passage in ids]
+        rows = self.db.execute(_PASSAGES + "p.id in (select value from json_each(?))", (json.dumps(wanted),))
+        found = {row[0]: _passage(row) for row in rows}
+        return [found[passage] for passage in wanted if passage in found]
+
+    def passages_of(self, document: int) -> list[Passage]:
+        """The passages of a current version, in reading order."""
+        rows = self.db.execute(_PASSAGES + "p.document_id = ? order by p.ordinal", (document,))
+        return [_passage(row) for row in rows]
+
+    def every_passage(self) -> Iterator[list[Passage]]:
+        """All passages, a document at a time. Iterate inside `snapshot()` for one state of the whole."""
+        for (document,) in self.db.execute("select distinct document_id from passages order by 1").fetchall():
+            yield self.passages_of(document)
+
+    def readable(self, person: str | None, collection: str | None) -> npt.NDArray[np.int64]:
+        """Ids of the passages that `person` may read in `collection` (None: in all), ascending."""
+        rows = self.db.execute(_READABLE + _SCOPE + "order by p.id", {"person": person, "collection": collection})
+        return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+    def vectors(self, ids: Iterable[int] | None = None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """(ids, rows) of the vectors that count now; all, or those of `ids`; passages without one are left out."""
+        if ids is None:
+            found = self.db.execute(_VECTORS + "order by p.id").fetchall()
+        else:
+            wanted = json.dumps([int(passage) for passage in ids])
+            found = self.db.execute(_VECTORS + "where p.id in (select value from json_each(?))", (wanted,)).fetchall()
+        if not found:
+            return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
+        rows = np.frombuffer(b"".join(row for _, row in found), dtype=STORED).reshape(len(found), -1)
+        return np.array([passage for passage, _ in found], dtype=np.int64), rows.astype(np.float32)
+
+    def known(self, hashes: Iterable[str], embedder: str) -> set[str]:
+        """Which of these texts have a vector already."""
+        rows = self.db.execute(
+            "select text_hash from vectors where embedder = ? and text_hash in (select value from json_each(?))",
+            (embedder, json.dumps(list(hashes))),
+        )
+        return {row[0] for row in rows}
+
+    def without_vector(self) -> list[int]:
+        """Ids of passages that the vectors' search cannot find: their embedder is not the one that counts."""
+        rows = self.db.execute(
+            "select p.id from passages p, state s where not exists "
+            "(select 1 from vectors v where v.text_hash = p.text_hash and v.embedder = s.embedder)"
+        )
+        return [row[0] for row in rows]
+
+
+def _document(row: tuple[Any, ...]) -> Document:
+    """A row of `_DOCUMENTS`."""
+    number, collection, source, path, name, version, title, sha256, without_text, passages, added_at, current = row
+    return Document(
+        number, collection, source, path, name, version, title, text="", pages=(), sha256=sha256,
+        pages_without_text=without_text, passages=passages, added_at=added_at, current=bool(current),
+    )  # fmt: skip
+
+
+def _passage(row: tuple[Any, ...]) -> Passage:
+    """A row of `_PASSAGES`."""
+    number, document, name, version, start, end, text, page, headings, collection, group = row
+    path = tuple(json.loads(headings))
+    return Passage(number, document, name, version, start, end, text, page, path, collection, group)

@@ -1,0 +1,104 @@
+"""The parts of one open library, as the journeys share them.
+
+Takes   an index folder and an embedder; the folder is created when it is missing.
+Gives   `Parts`: catalogue, its two copies, audit, the embedder, and whoever reads and speaks.
+        `refresh()` before a search, `writing()` around a change; nothing else has to know about copies or locks.
+
+    indexes/NAME/catalogue.db      the truth
+                 vectors.faiss     a copy of its vectors       (FAISS)
+                 lexical/          a copy of its words         (tantivy)
+                 writer.lock       who changes it now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.catalogue import Catalogue
+from rag.lock import WriterLock
+
+if TYPE_CHECKING:  # faiss, tantivy and torch come in with the modules that need them
+    from rag.audit import Audit
+    from rag.config import Settings
+    from rag.lexical import Lexical
+    from rag.types import Embedder, Reader, Speaker
+    from rag.vectors import Vectors
+
+
+@dataclass
+class Parts:
+    """What `ingest`, `retrieve` and `answer` work with. Threads may share it."""
+
+    folder: Path
+    settings: Settings
+    catalogue: Catalogue
+    vectors: Vectors
+    lexical: Lexical
+    embedder: Embedder
+    audit: Audit
+    lock: WriterLock
+    reader: Reader | None = None  # set by the library once a model folder is open
+    speaker: Speaker | None = None
+    notices: list[str] = field(default_factory=list)  # for people, e.g. a copy that was damaged and is built anew
+
+    def refresh(self) -> int:
+        """Let both copies follow what any process has committed; returns the catalogue's generation.
+
+        Costs one row where nothing changed. FAISS follows in memory. tantivy is written by whoever holds the lock: a
+        process that commits does it at once, so here it is done only where that process died in between.
+        """
+        generation = self.catalogue.generation
+        if self.vectors.generation != generation:
+            self.vectors.catch_up()
+        if self.lexical.generation < generation:
+            self.lexical.reload()
+        if self.lexical.generation < generation:
+            with self.lock.if_free() as mine:
+                if mine:
+                    self.lexical.catch_up()
+        return generation
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around a change of the catalogue: no other process writes meanwhile, and the copies follow at the end."""
+        with self.lock.held():
+            yield
+            self.lexical.catch_up()
+            self.vectors.catch_up()
+
+    def save(self) -> None:
+        """Write the vectors' file if enough has changed since it was written last."""
+        with self.lock.if_free() as mine:
+            if mine:
+                self.vectors.save()
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.lexical.close()
+        self.catalogue.close()
+
+
+def open_parts(folder: Path, settings: Settings, embedder: Embedder) -> Parts:
+    """Open or create the library in `folder`, its copies repaired. Raises IndexDamaged, with the cure."""
+    from rag.audit import Audit
+    from rag.lexical import Lexical
+    from rag.vectors import Vectors
+
+    folder.mkdir(parents=True, exist_ok=True)
+    catalogue = Catalogue(folder / "catalogue.db")
+    parts = Parts(
+        folder=folder,
+        settings=settings,
+        catalogue=catalogue,
+        vectors=Vectors(folder, catalogue, embedder),
+        lexical=Lexical(folder, catalogue),
+        embedder=embedder,
+        audit=Audit(catalogue),
+        lock=WriterLock(folder),
+    )
+    parts.refresh()
+    return parts

@@ -1,0 +1,146 @@
+"""The tables of `catalogue.db`, as numbered steps.
+
+Takes   an open connection inside a transaction.
+Gives   `MIGRATIONS`: step n brings a file from `user_version` n - 1 to n. Append only; a published step never changes.
+
+Every migration is applied in one transaction by `Catalogue`, so a file is of one release or the next, never between.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from sqlite3 import Connection
+
+MIGRATIONS: list[Callable[[Connection], None]] = []  # run in order, each once; append only
+
+
+def _run(db: Connection, script: str) -> None:
+    """Run statements one by one: `executescript` would commit the transaction around the migration."""
+    for statement in script.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
+@MIGRATIONS.append
+def m001_documents(db: Connection) -> None:
+    """Documents with their versions, passages with their vectors, and what changed when."""
+    _run(
+        db,
+        """
+        create table state (
+            one integer primary key check (one = 1),
+            generation integer not null,   -- grows by one with every commit that changes what can be found
+            library_id text not null,      -- copies carry it: those of another library are foreign
+            embedder text not null         -- identity of the embedder the vectors belong to; '' before the first
+        );
+        create table documents (           -- one row a version; small columns only, the words stand in `texts`
+            id integer primary key autoincrement,
+            collection text not null,
+            source text not null,
+            path text not null,
+            name text not null,
+            version integer not null,
+            title text not null,
+            sha256 text not null,
+            pages_without_text integer not null,
+            passages integer not null,
+            notes text not null,           -- JSON list of lines
+            access text not null,          -- JSON list of persons; empty: everybody of the library
+            current integer not null,      -- 0: replaced or removed
+            added_at text not null,
+            removed_at text                -- set when removed: the words are erased
+        );
+        create unique index one_current on documents (collection, source, path) where current = 1;
+        create index documents_by_name on documents (name, version);
+        create table texts (
+            document_id integer primary key references documents (id),
+            pages text not null,           -- JSON list of [number, start, end]
+            text text not null
+        );
+        create table passages (            -- exactly what may be found: no rows of replaced or removed versions
+            id integer primary key autoincrement,   -- never reused, so a stale copy cannot point at other words
+            document_id integer not null references documents (id),
+            ordinal integer not null,
+            start integer not null,        -- characters in the document's text
+            stop integer not null,
+            page integer,
+            headings text not null,        -- JSON list
+            text_hash text not null,       -- of what is embedded: heading path and text
+            near_group integer not null
+        );
+        create index passages_by_document on passages (document_id, ordinal);
+        create index passages_by_hash on passages (text_hash);
+        create table vectors (
+            text_hash text not null,
+            embedder text not null,
+            vector blob not null,          -- fp16, little endian, unit length
+            primary key (text_hash, embedder)
+        );
+        create table near_keys (           -- keys of passages; two passages that share one may be near copies
+            key text not null,
+            passage_id integer not null,
+            primary key (key, passage_id)
+        ) without rowid;
+        create index near_keys_by_passage on near_keys (passage_id);
+        create table changes (             -- what a copy that stands at an older generation has missed
+            generation integer not null,
+            passage_id integer not null,
+            removed integer not null,
+            primary key (generation, passage_id, removed)
+        ) without rowid
+        """,
+    )
+    db.execute("insert into state values (1, 0, ?, '')", (uuid.uuid4().hex,))
+
+
+@MIGRATIONS.append
+def m002_people(db: Connection) -> None:
+    """Conversations, the audit chain and judgements."""
+    _run(
+        db,
+        """
+        create table conversations (
+            id text primary key,
+            person text not null,
+            collection text,
+            title text not null,
+            created_at text not null,
+            updated_at text not null
+        );
+        create index conversations_by_person on conversations (person, updated_at);
+        create table turns (
+            id integer primary key autoincrement,
+            conversation_id text not null references conversations (id) on delete cascade,
+            ordinal integer not null,
+            question text not null,
+            standalone text not null,
+            answer_json text not null,
+            created_at text not null,
+            unique (conversation_id, ordinal)
+        );
+        create table audit (
+            seq integer primary key,       -- 1, 2, 3 ... without gaps
+            id text not null unique,
+            kind text not null,            -- answer, added, replaced, removed, access, erased
+            at text not null,
+            person text not null,
+            payload_hash text not null,    -- sha256 of the payload's bytes
+            previous_seal text not null,
+            seal text not null,            -- sha256 over the columns above and the seal before
+            payload text                   -- JSON; null once erased: the seal covers its hash, so the chain holds
+        );
+        create index audit_by_kind on audit (kind, seq);
+        create table judgements (
+            id text primary key,
+            answer_id text not null references audit (id),
+            person text not null,
+            verdict text not null,
+            reason text,
+            correction text,
+            at text not null,
+            withdrawn integer not null default 0
+        );
+        create index judgements_by_answer on judgements (answer_id)
+        """,
+    )
