@@ -46,6 +46,7 @@ _PASSAGES = """
 _VECTORS = """
     select p.id, v.vector from state s, passages p
     join vectors v on v.text_hash = p.text_hash and v.embedder = s.embedder """
+_AMONG = " in (select value from json_each(?))"  # a list of ids as one bound value
 _READABLE = "select p.id from passages p join documents d on d.id = p.document_id where "
 # One collection or all, and what one person may read; the local owner (`local`) reads everything.
 _SCOPE = """
@@ -219,7 +220,8 @@ class Catalogue:
         """
         where = "d.removed_at is null and d.name = :name and d.version = coalesce(:version, d.version) and "
         order = " order by d.current desc, d.id desc limit 1"
-        rows = self._documents(where + _SCOPE + order, name=name, version=version, collection=collection, person=person)
+        where = f"{where}{_SCOPE}{order}"
+        rows = self._documents(where, name=name, version=version, collection=collection, person=person)
         if not rows:
             raise NotFound(self._not_found(name, version, collection, person))
         return self.document_of(rows[0].id, with_text=True)
@@ -264,7 +266,7 @@ class Catalogue:
     def passages(self, ids: Iterable[int]) -> list[Passage]:
         """Passages in the order of `ids`; those that were removed meanwhile are left out."""
         wanted = [int(passage) for passage in ids]
-        rows = self.db.execute(_PASSAGES + "p.id in (select value from json_each(?))", (json.dumps(wanted),))
+        rows = self.db.execute(_PASSAGES + "p.id" + _AMONG, (json.dumps(wanted),))
         found = {row[0]: _passage(row) for row in rows}
         return [found[passage] for passage in wanted if passage in found]
 
@@ -289,7 +291,7 @@ class Catalogue:
             found = self.db.execute(_VECTORS + "order by p.id").fetchall()
         else:
             wanted = json.dumps([int(passage) for passage in ids])
-            found = self.db.execute(_VECTORS + "where p.id in (select value from json_each(?))", (wanted,)).fetchall()
+            found = self.db.execute(_VECTORS + "where p.id" + _AMONG, (wanted,)).fetchall()
         if not found:
             return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
         rows = np.frombuffer(b"".join(row for _, row in found), dtype=STORED).reshape(len(found), -1)

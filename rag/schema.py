@@ -17,7 +17,7 @@ MIGRATIONS: list[Callable[[Connection], None]] = []  # run in order, each once; 
 
 def _run(db: Connection, script: str) -> None:
     """Run statements one by one: `executescript` would commit the transaction around the migration."""
-    for statement in script.split(";"):
+    for statement in script.split(";\n"):
         if statement.strip():
             db.execute(statement)
 
