@@ -75,7 +75,7 @@ def render(question: str, sources: Sequence[Source], tokenizer: Tokenizer, *, li
     texts = [tokenizer.encode_with_offsets(source.text) for source in sources]
     room = limit - len(ids) - sum(len(head) + 1 for head in heads) - 1
     if room < len(sources):
-        raise RecipeError(f"{limit} tokens leave no room for {len(sources)} sources; use fewer sources or a longer context")
+        raise RecipeError(f"{limit} tokens hold no {len(sources)} sources; use fewer sources or a longer context")
     placed = []
     for head, (text, offsets), length in zip(heads, texts, shares([len(t) for t, _ in texts], room), strict=True):
         mark = len(ids)

@@ -4,7 +4,7 @@
     ├── RecipeError      a setting has a value it cannot have, or a key nobody knows
     ├── DataError        text, rows or shards are empty, damaged or made with another tokenizer
     ├── CheckpointError  a checkpoint is damaged or belongs to another model
-    └── Diverged         the loss is no longer a number
+    └── DivergedError    the loss is no longer a number
 
 A message names the value, the rule and the next step.
 """
@@ -28,5 +28,5 @@ class CheckpointError(TrainerError):
     """A checkpoint is damaged or belongs to another model."""
 
 
-class Diverged(TrainerError):
+class DivergedError(TrainerError):
     """The loss is no longer a number; the message names the last good checkpoint."""

@@ -3,11 +3,11 @@
     ids ─► embed ─► layers × (attention, SwiGLU) ─► norm ─► states ─┬─► the embedding again ─► logits of the next token
                                                                     └─► Heads ─► evidence, support, span start and end
 
-Takes   ids [batch, time] and a mask: causal, full, or any table of allowed pairs (`allowed_pairs`). The weights are the same.
+Takes   ids [batch, time] and a mask: causal, full, or a table of allowed pairs (`allowed_pairs`); same weights.
 Gives   states [batch, time, width]; `logits` and `heads` are asked for separately, where they are needed.
 Refuses sizes that do not fit each other, and input longer than the context.
-Layout  Qwen3 (arXiv:2505.09388): RoPE (arXiv:2104.09864), RMSNorm (arXiv:1910.07467), QK-norm (arXiv:2010.04245), SwiGLU
-        (arXiv:2002.05202), grouped-query attention (arXiv:2305.13245), tied embeddings, no biases.
+Layout  Qwen3 (arXiv:2505.09388): RoPE (arXiv:2104.09864), RMSNorm (arXiv:1910.07467), QK-norm (arXiv:2010.04245),
+        SwiGLU (arXiv:2002.05202), grouped-query attention (arXiv:2305.13245), tied embeddings, no biases.
 Two masks, same weights: GPT-BERT, arXiv:2410.24159.
 """
 
@@ -97,7 +97,7 @@ class Attention(nn.Module):
         v = self.value(x).view(batch, time, -1, self.config.head_width).transpose(1, 2)
         q = rotate(self.query_norm(q).transpose(1, 2), shared.cosine, shared.sine)  # [batch, heads, time, head width]
         k = rotate(self.key_norm(k).transpose(1, 2), shared.cosine, shared.sine)  # [batch, kv heads, time, head width]
-        q, k = q.to(v.dtype), k.to(v.dtype)  # under autocast norms and rotation give fp32, and the kernel wants one type
+        q, k = q.to(v.dtype), k.to(v.dtype)  # autocast leaves norms in fp32; the kernel wants one type
         if shared.cache is not None:
             k, v = shared.cache.extend(self.layer, k, v)  # [batch, kv heads, keys, head width]
         group = self.config.heads // self.config.key_value_heads
@@ -174,8 +174,9 @@ class Transformer(nn.Module):
         With a cache the ids follow what it holds: they see all of it, and each other by `causal`.
         """
         past, time = (cache.length if cache else 0), ids.shape[1]
-        if past + time > min(self.config.context, cache.capacity if cache else self.config.context):
-            raise RecipeError(f"{past + time} tokens do not fit the context of {self.config.context}; send fewer or shorter sources")
+        limit = min(self.config.context, cache.capacity) if cache else self.config.context
+        if past + time > limit:
+            raise RecipeError(f"{past + time} tokens do not fit the context of {limit}; send fewer or shorter sources")
         if past and causal and time > 1 and allowed is None:
             allowed = torch.ones(time, past + time, dtype=torch.bool, device=ids.device).tril(past)[None, None]
         lone = causal and not (past and time == 1)  # a single new token sees all that came before it
@@ -210,7 +211,7 @@ def allowed_pairs(documents: Tensor, *, causal: bool, prefix: Tensor | None = No
     """Which token may look at which: [batch, 1, time, time] bool, queries by keys.
 
     documents: [batch, time], the number of the document a token belongs to; nobody sees another document's tokens.
-    prefix: [batch], tokens of the prompt at the row's start; all may look at those, and after it everybody looks back only.
+    prefix: [batch], tokens of the prompt at the row's start: all may look at those, after them everybody looks back.
     Positions go on over document borders: rotary positions count differences, so a document reads the same anywhere.
     """
     allowed = documents[:, :, None] == documents[:, None, :]  # [batch, time, time]

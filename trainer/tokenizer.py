@@ -57,7 +57,7 @@ class Tokenizer:
         return [e.ids for e in self.library.encode_batch_fast([SURROGATE.sub("\ufffd", text) for text in texts])]
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids, and for each the characters [start, end) of `text` it covers (a part of a character covers all of it)."""
+        """Ids, and for each the characters [start, end) of `text` it covers; half a character covers all of it."""
         encoding = self.library.encode(SURROGATE.sub("\ufffd", text))
         return encoding.ids, encoding.offsets
 
@@ -89,9 +89,9 @@ def train(texts: Iterator[str], *, vocabulary: int) -> Tokenizer:
     if not LEAST <= vocabulary <= 65_536:
         raise RecipeError(f"vocabulary is {vocabulary}; use {LEAST} to 65536 (ids are stored in 16 bits)")
     library = Library(models.BPE())
-    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    library.decoder = decoders.ByteLevel()  # type: ignore[assignment]
-    trainer = trainers.BpeTrainer(  # type: ignore[call-arg]
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[name(role) for role in RESERVED],
         initial_alphabet=[symbol for _, symbol in byte_symbols()],
@@ -117,7 +117,8 @@ def checked(serialised: str, origin: str) -> Tokenizer:
     made = {"".join(pair) if isinstance(pair, list) else pair.replace(" ", "") for pair in merges}
     reachable = sorted(made & {name(role) for role in RESERVED})
     if raw["added_tokens"] or reachable:
-        raise DataError(f"{origin}: text could produce {reachable or 'its added tokens'}; reserved tokens must be unreachable")
+        which = reachable or "its added tokens"
+        raise DataError(f"{origin}: text could produce {which}; reserved tokens must be unreachable")
     return Tokenizer(library)
 
 
