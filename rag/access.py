@@ -1,0 +1,60 @@
+"""Who may read what: a person becomes a filter that both stores apply inside their search.
+
+Takes   a person (None: the local owner, who reads everything) and a collection (None: all of them).
+Gives   ascending ids of the passages that may be found, or None for everything. An empty array is not None.
+A filter is kept while the generation stands; a change of rights moves the generation.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.catalogue import Catalogue
+from rag.errors import NotFound
+from rag.types import LOCAL_OWNER
+
+Ids = npt.NDArray[np.int64]
+
+_kept: WeakKeyDictionary[Catalogue, tuple[int, dict[tuple[str | None, str | None], Ids]]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def allowed(catalogue: Catalogue, person: str | None, collection: str | None) -> Ids | None:
+    """Ids that `person` may find in `collection`; None only for an owner who asks everywhere.
+
+    A person who happens to see everything still gets a list: a document that comes in between is not on it.
+    """
+    if (person is None or person == LOCAL_OWNER) and collection is None:
+        return None
+    generation = catalogue.generation  # before the ids: a list may be younger than its number, never older
+    with _lock:
+        at, filters = _kept.get(catalogue, (-1, {}))
+        if at == generation and (person, collection) in filters:
+            return filters[person, collection]
+    ids = catalogue.readable(person, collection)
+    with _lock:
+        at, filters = _kept.get(catalogue, (-1, {}))
+        if at != generation:
+            filters = {}
+            _kept[catalogue] = (generation, filters)
+        filters[person, collection] = ids
+    return ids
+
+
+def readers_of(catalogue: Catalogue, document: int) -> tuple[str, ...]:
+    """Who may read a document besides the local owner; empty means everybody of the library."""
+    row = catalogue.db.execute("select access from documents where id = ?", (document,)).fetchone()
+    if row is None:
+        raise NotFound(f"document {document}: no such id in {catalogue.path}")
+    return tuple(json.loads(row[0]))
+
+
+def may_read(catalogue: Catalogue, person: str | None, document: int) -> bool:
+    """May `person` open this document?"""
+    readers = readers_of(catalogue, document)
+    return person is None or person == LOCAL_OWNER or not readers or person in readers
