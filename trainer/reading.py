@@ -1,0 +1,139 @@
+"""Ask a trained trunk: one read of the prompt gives evidence, support and spans; the same cache lets it speak.
+
+    folder ─► TrunkReader.read(question, sources) ─► evidence of each source, support, spans as characters
+                         .say(question, sources, spans) ─► words, greedily, one token a step
+
+Takes   a model folder (`export.py` writes it) and the same `Source`s that training rendered. `SourceReader` is the
+        protocol that `evaluate.py` scores: the encoder reader answers it too.
+Gives   spans best first, each inside one source, without blanks at its edges; scores are probabilities.
+Refuses a folder of another format or kind, or a tokenizer that does not fit the weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from trainer import chat, tokenizer
+from trainer.chat import Found, Prompt, Source
+from trainer.errors import CheckpointError
+from trainer.model import Cache, ModelConfig, Transformer
+from trainer.recipe import build
+from trainer.tokenizer import Tokenizer
+
+FORMAT = 1
+LONGEST_SPAN = 160  # tokens
+SPOKEN = 96  # tokens kept free for the answer
+
+
+class SourceReader(Protocol):
+    """Points at an answer in sources: the trunk and the encoder reader both do."""
+
+    def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
+        """Evidence of each source (0..1), support of an answer (0..1), spans best first."""
+        ...
+
+
+class TrunkReader:
+    """A trunk that is ready to serve."""
+
+    def __init__(self, model: Transformer, words: Tokenizer, *, name: str = "trunk", threshold: float = 0.5) -> None:
+        if model.config.vocabulary != words.size:
+            raise CheckpointError(f"the weights know {model.config.vocabulary} tokens, tokenizer.json {words.size}")
+        self.model, self.words = model.eval(), words
+        self.name, self.threshold = name, threshold
+
+    @classmethod
+    def from_folder(cls, path: Path) -> TrunkReader:
+        """Open a model folder of kind "trunk"."""
+        config = read_config(path)
+        if config.get("kind") != "trunk":
+            raise CheckpointError(f"{path} holds a model of kind {config.get('kind')!r}; this reader opens 'trunk'")
+        model = Transformer(build(ModelConfig, config["trainer_config"]["model"], where=f"{path}/config.json"))
+        model.load_state_dict(load_file(path / "model.safetensors"))
+        words = tokenizer.load(path / "tokenizer.json")
+        return cls(model, words, name=config["name"], threshold=float(config["threshold"]))
+
+    @torch.inference_mode()
+    def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
+        """Evidence of each source (0..1), support of an answer (0..1), at most 20 spans, best first."""
+        prompt = self.prompt(question, sources)
+        states = self.model(self.tensor(prompt.ids), causal=False)[0]  # [time, width]
+        heads = self.model.heads
+        marks = [placed.mark for placed in prompt.sources]
+        evidence = heads.evidence(states[marks]).sigmoid().squeeze(-1)  # [sources]
+        support = float(heads.support(states[-1]).sigmoid())
+        return evidence.tolist(), support, best_spans(heads.span(states).float(), prompt, sources)
+
+    @torch.inference_mode()
+    def say(self, question: str, sources: Sequence[Source], spans: Sequence[Found] = ()) -> str:
+        """The short answer in the model's words, up to its quotation; empty where it refuses.
+
+        spans: what was pointed at; only their sources are read again, so that the words rest on them.
+        """
+        kept = [sources[i] for i in sorted({span.source for span in spans})] or list(sources)
+        prompt = self.prompt(question, kept)
+        cache = Cache(self.model.config, capacity=len(prompt.ids) + SPOKEN, like=self.model.norm.weight)
+        state = self.model(self.tensor(prompt.ids), causal=False, cache=cache)[0, -1]  # [width]
+        said: list[int] = []
+        while len(said) < SPOKEN - 1:
+            token = int(self.model.logits(state).argmax())
+            if token in (self.words.quote, self.words.end, self.words.none):
+                break
+            said.append(token)
+            state = self.model(self.tensor([token]), cache=cache)[0, -1]
+        return self.words.decode(said).strip()
+
+    def prompt(self, question: str, sources: Sequence[Source]) -> Prompt:
+        """The prompt, with room left for the answer."""
+        return chat.render(question, sources, self.words, limit=self.model.config.context - SPOKEN)
+
+    def tensor(self, ids: Sequence[int]) -> Tensor:
+        """Ids as one row: [1, time]."""
+        return torch.tensor([list(ids)], device=self.model.embed.weight.device)
+
+
+def best_spans(logits: Tensor, prompt: Prompt, sources: Sequence[Source], *, most: int = 20) -> list[Found]:
+    """The likeliest spans of the prompt.
+
+    logits: [time, 2] of start and end. A span's score is p(start) · p(end), each a softmax over all text tokens.
+    """
+    text = torch.cat([torch.arange(s.first, s.first + len(s.offsets)) for s in prompt.sources])  # [text tokens]
+    if not len(text):
+        return []
+    chances = logits.new_zeros(logits.shape)  # [time, 2]
+    chances[text] = logits[text].softmax(dim=0)
+    found: dict[tuple[int, int, int], float] = {}
+    for number, placed in enumerate(prompt.sources):
+        length = len(placed.offsets)
+        if not length:
+            continue
+        start, end = chances[placed.first : placed.first + length].unbind(dim=1)  # [length] each
+        pairs = torch.outer(start, end).triu().tril(LONGEST_SPAN - 1)  # [length, length]: start by end
+        scores, places = pairs.flatten().topk(min(most, length * length))
+        for score, place in zip(scores.tolist(), places.tolist(), strict=True):
+            first, last = placed.first + place // length, placed.first + place % length
+            begin, stop = chat.character_span(placed, first, last, sources[number].text)
+            if score > 0 and begin < stop:
+                found.setdefault((number, begin, stop), score)
+    ranked = sorted(found.items(), key=lambda item: -item[1])[:most]
+    return [Found(source, begin, stop, score) for (source, begin, stop), score in ranked]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config.json of a model folder. Raises CheckpointError for another format."""
+    try:
+        config: dict[str, Any] = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: no readable config.json ({error}); name a folder that was exported") from error
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {config.get('format')!r}, this release reads {FORMAT}; export it again"
+        )
+    return config
