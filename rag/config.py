@@ -93,8 +93,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, the environment, rag.toml: the first that names a value wins."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
@@ -116,7 +116,7 @@ def save(settings: Settings, file: Path | None = None) -> Path:
             stream.write(_toml(settings))
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(aside, file)
+        Path(aside).replace(file)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise

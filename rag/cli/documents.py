@@ -1,0 +1,121 @@
+"""Commands about the documents in a library: add, documents, show, remove.
+
+Takes   paths and names as a person types them.
+Gives   a line for each file, or the contract's JSON.
+Refuses nothing itself: what could not be done stands in the reports, and the exit code says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag.cli.options import Collection, Index, Json, Person, as_json, library, progress_bar, table
+from rag.types import DEFAULT_COLLECTION, FileReport
+
+Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The name that `rag documents` shows.")]
+
+
+def add(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders; folders go in whole.")],
+    collection: Annotated[str, typer.Option(help="The collection they belong to.")] = DEFAULT_COLLECTION,
+    sync: Annotated[bool, typer.Option("--sync", help="Also remove what vanished from these folders.")] = False,
+    reader: Annotated[list[str] | None, typer.Option(help="Who may read them; repeat it. Nobody named: all.")] = None,
+    index: Index = None,
+    json: Json = False,
+) -> None:
+    """Index files and folders. What is unchanged costs nothing; a changed file replaces its former version.
+
+    A file that cannot be read is reported and skipped. The exit code is 0 only when every file went in.
+    """
+    with library(index, existing=False) as opened, progress_bar(quiet=json) as progress:
+        reports = opened.add(paths, collection=collection, sync=sync, access=tuple(reader or ()), progress=progress)
+    if json:
+        as_json({"files": [asdict(report) for report in reports]})
+    else:
+        _tell(reports)
+    if any(report.status == "failed" for report in reports):
+        raise typer.Exit(1)
+
+
+def _tell(reports: list[FileReport]) -> None:
+    """What changed, then what did not go in, then one line of sums."""
+    for report in reports:
+        if report.status in ("added", "replaced"):
+            without = f", {report.pages_without_text} pages without text" if report.pages_without_text else ""
+            typer.echo(f"{report.status:9} {report.document}: {report.passages} passages{without}")
+            if report.reason:
+                typer.echo(f"          {report.reason}")
+        elif report.status == "removed":
+            typer.echo(f"removed   {report.document}")
+    for report in reports:
+        if report.status == "failed":
+            typer.echo(f"failed    {report.reason or report.document}", err=True)
+    counts = {status: sum(report.status == status for report in reports) for status in dict.fromkeys(
+        ["added", "replaced", "unchanged", "removed", "failed"])}  # fmt: skip
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    typer.echo(f"{len(reports)} files: {told}" if reports else "No files there.")
+
+
+def documents(collection: Collection = None, person: Person = None, index: Index = None, json: Json = False) -> None:
+    """List the documents of a library."""
+    with library(index) as opened:
+        found = opened.documents(collection=collection, person=person)
+    if json:
+        keys = (
+            "name",
+            "version",
+            "collection",
+            "source",
+            "title",
+            "passages",
+            "pages_without_text",
+            "added_at",
+            "sha256",
+        )
+        rows = [{key: getattr(document, key) for key in keys} | {"pages": len(document.pages)} for document in found]
+        as_json({"documents": [{"document": row.pop("name"), **row} for row in rows]})
+        return
+    table(
+        [(d.name, d.version, d.passages, d.pages_without_text or "", d.collection, d.added_at[:16]) for d in found],
+        ("document", "version", "passages", "pages without text", "collection", "added"),
+    )
+
+
+def show(
+    document: Name,
+    version: Annotated[int | None, typer.Option(help="A former version.", show_default="current")] = None,
+    collection: Collection = None,
+    person: Person = None,
+    index: Index = None,
+    json: Json = False,
+) -> None:
+    """Print a document's text as it was indexed. Citations count characters of this text."""
+    with library(index) as opened:
+        found = opened.document(document, version, collection=collection, person=person)
+    if not json:
+        typer.echo(found.text)
+        return
+    as_json({
+        "document": found.name, "version": found.version, "current": found.current, "collection": found.collection,
+        "source": found.source, "title": found.title, "added_at": found.added_at, "sha256": found.sha256,
+        "pages": [page._asdict() for page in found.pages], "text": found.text,
+    })  # fmt: skip
+
+
+def remove(
+    document: Name, collection: Collection = None, person: Person = None, index: Index = None, json: Json = False
+) -> None:
+    """Take a document out of a library. The file itself stays where it is."""
+    with library(index) as opened:
+        report = opened.remove(document, collection=collection, person=person)
+    if json:
+        as_json(asdict(report))
+    else:
+        typer.echo(f"removed   {report.document}: {report.passages} passages")
+
+
+COMMANDS = (add, documents, show, remove)

@@ -1,0 +1,328 @@
+"""The handle: one library of documents, its model, and everything that can be asked of them.
+
+    with rag.open("indexes/hr") as library:
+        library.add("handbook/")
+        answer = library.ask("How many days of leave do I have?")
+
+Takes   an index folder, made when it is missing, and settings.
+Gives   the nouns of `rag/types.py`. Each method calls one module that does the work.
+Refuses to ask without a model (ModelError says where one comes from); adding and searching need none.
+Threads may share a library. FAISS, tantivy and the embedder load at the first search, the model at the first question:
+        listing and showing documents stays instant.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rag import feedback, memory
+from rag.audit import Audit
+from rag.catalogue import Catalogue
+from rag.config import Settings
+from rag.errors import ModelError
+from rag.feedback import REASONS as REASONS  # the doors know the library only
+from rag.types import (
+    DEFAULT_COLLECTION,
+    LOCAL_OWNER,
+    Answer,
+    Conversation,
+    Document,
+    Done,
+    Event,
+    FileReport,
+    Hit,
+    Judgement,
+    Message,
+)
+
+if TYPE_CHECKING:
+    from rag.doctor import Finding
+    from rag.evaluate import Report
+    from rag.parts import Parts
+    from rag.replay import Replayed
+
+STARTER_DOCUMENTS = 24  # looked at for starter questions: opening the chat must not read a thousand documents
+History = Sequence[Message | tuple[str, str]]
+
+
+def open(path: str | Path, settings: Settings | None = None) -> Library:
+    """Open the library in the folder `path`, or make an empty one there."""
+    return Library(Path(path), settings or Settings(index=Path(path)))
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """What this machine has and what is missing; creates nothing."""
+    from rag import doctor
+
+    return doctor.examine(settings)
+
+
+class Library:
+    """See the module; every argument `person` is the local owner when None, every `collection` means all."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+        self._catalogue = Catalogue(path / "catalogue.db")
+        self._opened: Parts | None = None
+        self._opening = threading.RLock()
+
+    # --- documents ----------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        sync: bool = False,
+        access: Sequence[str] = (),
+        progress: Callable[[Any], None] | None = None,
+    ) -> list[FileReport]:
+        """Index files and folders; one report for every file met, also for those that could not be read.
+
+        `sync` also removes what vanished from the folders. `access` names who may read them; nobody named: all.
+        """
+        from rag import ingest
+
+        given = [paths] if isinstance(paths, str | Path) else paths
+        return ingest.ingest(
+            self._parts(), [Path(path) for path in given],
+            collection=collection, sync=sync, access=access, progress=progress,
+        )  # fmt: skip
+
+    def add_bytes(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        progress: Callable[[Any], None] | None = None,
+    ) -> FileReport:
+        """Index an upload; one of the same name in the collection is replaced."""
+        from rag import ingest
+
+        return ingest.ingest_bytes(self._parts(), name, data, collection=collection, progress=progress)
+
+    def remove(self, document: str, *, collection: str | None = None, person: str | None = None) -> FileReport:
+        """Take a document and its former versions out, and erase their words."""
+        from rag import ingest
+
+        found = self._catalogue.document(document, collection=collection, person=person)
+        return ingest.remove(self._parts(), found)
+
+    def documents(self, *, collection: str | None = None, person: str | None = None) -> list[Document]:
+        """The current documents, by name; their text is not loaded."""
+        return self._catalogue.documents(collection=collection, person=person)
+
+    def document(
+        self, name: str, version: int | None = None, *, collection: str | None = None, person: str | None = None
+    ) -> Document:
+        """One document with its text; a former version while it is kept. Raises NotFound."""
+        return self._catalogue.document(name, version, collection=collection, person=person)
+
+    def starters(self, n: int = 3, *, collection: str | None = None, person: str | None = None) -> list[str]:
+        """Questions to start with, drawn from the documents' headings."""
+        from rag.starters import starters
+
+        found = self.documents(collection=collection, person=person)
+        step = max(1, len(found) // STARTER_DOCUMENTS)
+        return starters(
+            ((d.title, [passage.headings for passage in self._catalogue.passages_of(d.id)])
+             for d in found[::step][:STARTER_DOCUMENTS]),
+            n,
+        )  # fmt: skip
+
+    # --- questions ----------------------------------------------------------------------------------------------------
+
+    def search(self, text: str, k: int = 10, *, collection: str | None = None, person: str | None = None) -> list[Hit]:
+        """At most `k` passages, best first; nothing found is an empty list."""
+        from rag.retrieve import retrieve
+
+        return retrieve(text, parts=self._parts(), k=k, collection=collection, person=person)
+
+    def ask(
+        self, question: str, *, history: History = (), collection: str | None = None, person: str | None = None
+    ) -> Answer:
+        """The whole answer at once."""
+        for event in self.stream(question, history=history, collection=collection, person=person):
+            if isinstance(event, Done):
+                return event.answer
+        raise AssertionError("an answer's events end with Done")
+
+    def stream(
+        self, question: str, *, history: History = (), collection: str | None = None, person: str | None = None
+    ) -> Iterator[Event]:
+        """The answer as it comes; closing the generator stops it."""
+        from rag.answer import answer
+
+        turns = tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
+        return answer(self._model_parts(), question, history=turns, collection=collection, person=person)
+
+    def rate(
+        self,
+        answer_id: str,
+        verdict: str,
+        *,
+        reason: str | None = None,
+        correction: str | None = None,
+        person: str | None = None,
+    ) -> Judgement:
+        """Store what a person thought of an answer: `up` or `down`, with one of REASONS."""
+        return feedback.rate(
+            self._catalogue, answer_id, verdict, reason=reason, correction=correction, person=person or LOCAL_OWNER
+        )
+
+    def judgements(self) -> list[dict[str, Any]]:
+        """Every judgement with its question, answer and quotations."""
+        return feedback.export(self._catalogue)
+
+    # --- conversations ------------------------------------------------------------------------------------------------
+
+    def new_conversation(self, *, collection: str | None = None, person: str | None = None) -> Conversation:
+        """An empty conversation; its title comes with the first question."""
+        return memory.create(self._catalogue, person=person or LOCAL_OWNER, collection=collection)
+
+    def conversations(self, *, search: str | None = None, person: str | None = None) -> list[Conversation]:
+        """A person's conversations, the latest first; `search` looks in titles, questions and answers."""
+        return memory.conversations(self._catalogue, person=person or LOCAL_OWNER, search=search)
+
+    def conversation(self, conversation: str, *, person: str | None = None) -> Conversation:
+        """One conversation with its turns. Raises NotFound, also for another person's."""
+        return memory.conversation(self._catalogue, conversation, person=person or LOCAL_OWNER)
+
+    def append(self, conversation: str, answer: Answer, *, person: str | None = None) -> None:
+        """Store an answer as the next turn."""
+        memory.append(self._catalogue, conversation, answer, person=person or LOCAL_OWNER)
+
+    def rename(self, conversation: str, title: str, *, person: str | None = None) -> None:
+        """Give a conversation another title."""
+        memory.rename(self._catalogue, conversation, title, person=person or LOCAL_OWNER)
+
+    def delete(self, conversation: str, *, person: str | None = None) -> None:
+        """Delete a conversation and its turns; the audit keeps its answers."""
+        memory.delete(self._catalogue, conversation, person=person or LOCAL_OWNER)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Model, documents, passages, generation; the embedder once it is loaded. Quick: loads nothing."""
+        documents, passages = self._catalogue.counts()
+        return {
+            "model": self._model_name(),
+            "documents": documents,
+            "passages": passages,
+            "generation": self._catalogue.generation,
+            "embedder": self.settings.embedder,
+            "precision": getattr(self._opened.embedder, "precision", None) if self._opened else None,
+            "index": str(self.path),
+        }
+
+    def evaluate(self, questions: Path | Sequence[dict[str, Any]]) -> Report:
+        """Ask a question set and count right, wrong and refused, in percent."""
+        from rag import evaluate
+
+        rows = evaluate.load(questions) if isinstance(questions, Path) else questions
+        return evaluate.evaluate(self, rows)
+
+    def audit_rows(self, last: int = 20) -> list[dict[str, Any]]:
+        """The latest rows of the audit, newest first; `about` is the question or the document."""
+        entries = Audit(self._catalogue).entries(newest_first=True, limit=last)
+        return [
+            {"seq": entry.seq, "id": entry.id, "at": entry.at, "kind": entry.kind, "person": entry.person,
+             "about": _about(entry.payload), "seal": entry.seal}
+            for entry in entries
+        ]  # fmt: skip
+
+    def replay(self, answer_id: str) -> Replayed:
+        """Ask again what was asked, as it was asked, and compare."""
+        from rag.replay import replay
+
+        return replay(self._model_parts(), answer_id)
+
+    def verify(self) -> list[str]:
+        """What is not as it must be, a line each; empty when all is well."""
+        from rag import upkeep
+
+        return upkeep.problems(self._parts())
+
+    def repair(self) -> list[str]:
+        """Make the copies anew from the catalogue; says what was done, a line each."""
+        from rag import ingest
+
+        return ingest.repair(self._parts())
+
+    def backup(self, file: Path) -> int:
+        """Copy the library into one file while it is in use; returns its size in bytes."""
+        from rag import upkeep
+
+        return upkeep.backup(self._catalogue, file)
+
+    def restore(self, file: Path, *, force: bool = False) -> None:
+        """Make the library what it was when `file` was written; `force` replaces documents that are there."""
+        from rag import upkeep
+
+        upkeep.restore(self._parts(), file, force=force)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.save()
+                self._opened.close()
+                self._opened = None
+            self._catalogue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- opening what is heavy, once and late -------------------------------------------------------------------------
+
+    def _parts(self) -> Parts:
+        """Catalogue, copies and embedder."""
+        with self._opening:
+            if self._opened is None:
+                from rag.embed import open_embedder
+                from rag.parts import open_parts
+
+                self._opened = open_parts(self.path, self.settings, open_embedder(self.settings))
+            return self._opened
+
+    def _model_parts(self) -> Parts:
+        """The same, with a reader, and a speaker where an endpoint is set."""
+        with self._opening:
+            parts = self._parts()
+            if parts.reader is None:
+                if not (self.settings.model / "config.json").is_file():
+                    raise ModelError(
+                        f"{self.settings.model}: no model there. Name a model folder with --model or GROUNDLING_MODEL, "
+                        "or train one (models/README.md)"
+                    )
+                from rag.generate import open_speaker
+                from rag.read import open_reader
+
+                parts.speaker = open_speaker(self.settings.endpoint)
+                parts.reader = open_reader(self.settings.model)
+            return parts
+
+    def _model_name(self) -> str:
+        """As the reader names itself once it is loaded; until then the folder's name, or that there is none."""
+        if self._opened is not None and self._opened.reader is not None:
+            return self._opened.reader.name
+        folder = self.settings.model
+        return folder.name if (folder / "config.json").is_file() else "none"
+
+
+def _about(payload: dict[str, Any] | None) -> str:
+    """What a row of the audit is about, for a list."""
+    if payload is None:
+        return "(erased)"
+    return str(payload.get("question") or payload.get("document") or payload.get("entry") or "")
