@@ -12,9 +12,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from rag.types import Citation, Passage
-from rag.units import sentences, strip
+from rag.catalogue import Catalogue
+from rag.quote import WHOLE_LIMIT, Quotation
+from rag.types import Citation, Document, Passage
+from rag.units import LIST, TEXT, blocks, sentences, strip
 from rag.wording import stems
 
 _NUMBER = re.compile(r"(?<![\w.,])[$€£¥]?\d+(?:[.,:/]\d+)*(?![\d])")
@@ -62,6 +65,26 @@ def check(cited: Citation, document_text: str) -> bool:
     return inside and document_text[cited.start : cited.end] == cited.quote
 
 
+def widen(passage: Passage, document: Document) -> Passage:
+    """The passage with the whole of a list or paragraph that its ends cut, from the same page of its document.
+
+    The wider passage is as exact as the narrow one: `document.text[start:end] == text`.
+    """
+    page = next((span for span in document.pages if span.start <= passage.start < span.end), None)
+    first = max(page.start if page else 0, passage.start - WHOLE_LIMIT)
+    last = min(page.end if page else len(document.text), passage.end + WHOLE_LIMIT)
+    found = blocks(document.text[first:last])
+    start, end = passage.start, passage.end
+    for at, block in enumerate(found):
+        left, right = first + block.start, first + block.end
+        if left < passage.start < right or (left == passage.start and block.kind == LIST):
+            before = found[at - 1] if at and block.kind == LIST else block
+            start = min(start, first + (before.start if before.kind in (TEXT, block.kind) else block.start))
+        if left < passage.end < right:
+            end = max(end, right)
+    return replace(passage, start=start, end=end, text=document.text[start:end])
+
+
 def distinct(citations: Iterable[Citation], most: int) -> list[Citation]:
     """The first `most` that neither overlap nor repeat one before them."""
     kept: list[Citation] = []
@@ -78,6 +101,39 @@ def distinct(citations: Iterable[Citation], most: int) -> list[Citation]:
         if not same:
             kept.append(cited)
     return kept[:most]
+
+
+class Documents:
+    """The documents of one answer, each loaded once from the catalogue; what does not stand there is not cited."""
+
+    def __init__(self, catalogue: Catalogue, *, most: int) -> None:
+        self._catalogue = catalogue
+        self._most = most
+        self._loaded: dict[int, Document] = {}
+
+    def _of(self, passage: Passage) -> Document:
+        if passage.document_id not in self._loaded:
+            self._loaded[passage.document_id] = self._catalogue.document_of(passage.document_id, with_text=True)
+        return self._loaded[passage.document_id]
+
+    def widened(self, passage: Passage) -> Passage:
+        """The passage with what its ends cut; as it is where its document holds other words by now."""
+        document = self._of(passage)
+        if document.text[passage.start : passage.end] != passage.text:
+            return passage  # its quotations will fail the check
+        return widen(passage, document)
+
+    def confirmed(self, quotations: Sequence[Quotation], passages: Sequence[Passage]) -> tuple[Citation, ...]:
+        """Citations of the quotations that stand in their document. Without the first, which holds the words: none."""
+        found: list[Citation] = []
+        for number, item in enumerate(quotations):
+            passage = passages[item.passage]
+            cited = citation(passage, item.start, item.end, item.score)
+            if check(cited, self._of(passage).text):
+                found.append(cited)
+            elif number == 0:
+                return ()
+        return tuple(distinct(found, self._most))
 
 
 def unsupported(answer: str, quotes: Sequence[str]) -> list[str]:

@@ -102,17 +102,14 @@ def depends(question: str, before: Message) -> bool:
 
 def _points_outside(question: str) -> bool:
     """Is there a pronoun whose noun does not stand before it in the question itself?"""
-    for match in _POINTS.finditer(question):
-        if len(stems(question[: match.start()])) < 3:
-            return True
-    return False
+    return any(len(stems(question[: match.start()])) < 3 for match in _POINTS.finditer(question))
 
 
 def topic(question: str, answer: str, asked: str) -> str:
     """The words that say what the turn before was about, without those that `asked` says itself."""
     known = stems(asked)
     words = _without_question_words(question).rstrip("?.! ").split()
-    carried = [word for word in words[:TOPIC_WORDS]]
+    carried = words[:TOPIC_WORDS]
     if not stems(" ".join(carried)) - known:
         carried = []
     said = stems(question) | known

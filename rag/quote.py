@@ -22,6 +22,15 @@ _INTRODUCES = re.compile(r"(?::|\b(?:following|below|these|as follows)\b[^.!?]*[
 _CLAUSE = re.compile(r"[;:,)–—]\s")
 
 
+class Quotation(NamedTuple):
+    """A stretch to quote: `passages[passage].text[start:end]`."""
+
+    passage: int
+    start: int
+    end: int
+    score: float
+
+
 def expand(text: str, start: int, end: int, *, whole: bool = False) -> tuple[int, int]:
     """The stretch to quote around `text[start:end]`: never empty where the text has words.
 
@@ -47,6 +56,19 @@ def expand(text: str, start: int, end: int, *, whole: bool = False) -> tuple[int
     if block.kind == ROW:
         return clip(text, (block.start, block.end), (start, end), WHOLE_LIMIT)
     return _prose(text, (block.start, block.end), (start, end))
+
+
+def candidates(text: str) -> list[tuple[int, int]]:
+    """Everything in the text that could be quoted for itself: sentences, list entries, table rows."""
+    found: list[tuple[int, int]] = []
+    for block in blocks(text):
+        if block.kind == TEXT:
+            found += sentences(text, block.start, block.end)
+        elif block.kind == LIST:
+            found += [part for row in entries(text, block) for part in sentences(text, row.body, row.end)]
+        elif block.kind == ROW:
+            found.append((block.start, block.end))
+    return found
 
 
 def introduces(sentence: str) -> bool:

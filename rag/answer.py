@@ -1,0 +1,309 @@
+"""A question becomes a cited answer, as a stream of events.
+
+    standalone ─► retrieve ─► fit ─► read ─► rerank ─► support? ─► compose ─► check ─► speak ─► audit
+    Searching ······ Found ······························································ Text* Quoted* Done
+
+Takes   an open library's parts, a question and the turns before it, and who asks in which collection.
+Gives   the events of `rag/types.py` in that order. Every quotation was compared byte for byte with its document just
+        before it is shown; every answer and refusal is in the audit with what is needed to give it again.
+Refuses to answer below the threshold of support, which the strictness shifts: then the nearest passages are named.
+        An outside speaker that fails is replaced by our own words, with a notice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from rag import cite, generate, prompt, quote, wording
+from rag.errors import EndpointError, ModelError
+from rag.followup import standalone
+from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches
+from rag.parts import Parts
+from rag.rerank import rerank
+from rag.retrieve import retrieve
+from rag.types import (
+    LOCAL_OWNER,
+    Answer,
+    Citation,
+    Done,
+    Event,
+    Found,
+    Hit,
+    Message,
+    Passage,
+    Quoted,
+    Reader,
+    Reading,
+    Searching,
+    Speaker,
+    Text,
+)  # fmt: skip
+
+REFUSAL = "The documents do not say."
+UNSUPPORTED = " [not in the sources]"  # after a sentence of an outside model that says more than the passages
+NEAREST = 3
+_SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of support
+
+
+@dataclass
+class Course:
+    """What is known of one answer while it is being made."""
+
+    parts: Parts
+    reader: Reader
+    asked: str
+    standalone: str
+    history: Sequence[Message]
+    collection: str | None
+    person: str
+    began: float = field(default_factory=time.perf_counter)
+    generation: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
+    read: tuple[Hit, ...] = ()  # everything that was read
+    hits: list[Hit] = field(default_factory=list)  # the best of it; `reading` counts these
+    reading: Reading = field(default_factory=lambda: Reading((), 0.0, ()))
+    threshold: float = 0.0
+    speaker: str = ""
+    notices: list[str] = field(default_factory=list)
+
+    def lap(self, name: str) -> None:
+        """Note how long it took since the lap before, in milliseconds."""
+        passed = (time.perf_counter() - self.began) * 1000
+        self.timings[name] = passed - sum(self.timings.values())
+
+
+def answer(
+    parts: Parts,
+    question: str,
+    *,
+    history: Sequence[Message] = (),
+    collection: str | None = None,
+    person: str | None = None,
+    speaker: SpanSpeaker | None = None,
+) -> Iterator[Event]:
+    """Answer one question. `speaker` words the answer by other rules than the default ones."""
+    if parts.reader is None:
+        raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")
+    own = speaker or SpanSpeaker()
+    course = Course(
+        parts, parts.reader, question, standalone(question, history), history, collection, person or LOCAL_OWNER,
+        speaker=own.name,
+    )  # fmt: skip
+    yield Searching(course.standalone)
+    course.generation = parts.refresh()
+    found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
+    course.read = prompt.fit(course.standalone, found).hits
+    course.lap("search")
+    yield Found(course.read)
+    _read(course)
+    course.lap("read")
+    documents = cite.Documents(parts.catalogue, most=generate.CITED)
+    reason = _why_not(course)
+    passages = [documents.widened(hit.passage) for hit in course.hits]
+    spoken = Spoken("", ()) if reason else _compose(course, own, passages)
+    citations = documents.confirmed(spoken.quotations, passages)
+    if not reason and not citations:
+        reason = "The words that seemed to answer could not be confirmed in their document, so they are not shown."
+    if reason:
+        yield from _refuse(course, reason, documents.confirmed(nearest(course, passages), passages))
+        return
+    outside = parts.speaker or open_speaker(parts.settings.endpoint)
+    if outside is None:
+        yield from _speak(course, spoken.words, citations)
+    else:
+        yield from _speak_outside(course, outside, (spoken, citations), passages, documents)
+
+
+def _read(course: Course) -> None:
+    """One reading of everything that was found, and the choice of what may answer."""
+    strictness = course.parts.settings.strictness
+    course.threshold = threshold(course.reader.threshold, strictness)
+    if course.read:
+        reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
+        course.hits, course.reading = rerank(course.read, reading)
+
+
+def threshold(own: float, strictness: str | float) -> float:
+    """The least support for an answer: the model's own, shifted by a word, or replaced by a number."""
+    if not isinstance(strictness, str):
+        return float(strictness)
+    odds = min(max(own, 1e-6), 1 - 1e-6)
+    return 1 / (1 + math.exp(-(math.log(odds / (1 - odds)) + _SHIFTS[strictness])))
+
+
+def _why_not(course: Course) -> str | None:
+    """Why there can be no answer, in one sentence for people; None where there can."""
+    if not course.read:
+        if not course.parts.catalogue.documents(collection=course.collection, person=course.person):
+            return "There are no documents yet; add some and ask again."
+        return "No passage that you may read resembles the question."
+    if course.reading.support < course.threshold or not course.reading.spans:
+        measured = f"support {course.reading.support:.2f}, needed {course.threshold:.2f}"
+        return f"The {len(course.read)} nearest passages were read, and none clearly answers the question ({measured})."
+    return None
+
+
+def _compose(course: Course, own: SpanSpeaker, passages: Sequence[Passage]) -> Spoken:
+    """Our own words, from the spans of the passages; spans count characters of the passages as they were read."""
+    shifts = [hit.passage.start - wide.start for hit, wide in zip(course.hits, passages, strict=True)]
+    spans = [
+        span._replace(start=span.start + shifts[span.passage], end=span.end + shifts[span.passage])
+        for span in course.reading.spans
+    ]
+    return own.compose(course.standalone, spans, passages)
+
+
+def nearest(course: Course, passages: Sequence[Passage]) -> list[quote.Quotation]:
+    """What to show with a refusal: of each of the best passages, the words most like the question."""
+    wanted = wording.stems(course.standalone)
+    found: list[quote.Quotation] = []
+    for at, (hit, passage) in enumerate(zip(course.hits[:NEAREST], passages, strict=False)):
+        units = quote.candidates(passage.text) or [(0, len(passage.text))]
+        start, end = max(units, key=lambda unit: len(wanted & wording.stems(passage.text[unit[0] : unit[1]])))
+        found.append(quote.Quotation(at, *quote.expand(passage.text, start, end), hit.score))
+    return found
+
+
+def _refuse(course: Course, reason: str, near: tuple[Citation, ...]) -> Iterator[Event]:
+    yield Text(REFUSAL)
+    course.lap("speak")
+    yield Done(_finish(course, REFUSAL, (), nearest=near, reason=reason))
+
+
+def _speak(course: Course, words: str, citations: tuple[Citation, ...]) -> Iterator[Event]:
+    for piece in stretches(words):
+        yield Text(piece)
+    for number, cited in enumerate(citations, start=1):
+        yield Quoted(number, cited)
+    course.lap("speak")
+    yield Done(_finish(course, words, citations))
+
+
+def _speak_outside(
+    course: Course,
+    outside: Speaker,
+    own: tuple[Spoken, tuple[Citation, ...]],
+    passages: Sequence[Passage],
+    documents: cite.Documents,
+) -> Iterator[Event]:
+    """An outside model's words, sentence by sentence, marked where they say more than the passages.
+
+    Its [n] name passages; they are renumbered to the quotations shown, which are ours and checked like all others.
+    """
+    said: list[str] = []
+    footnotes = Footnotes(passages)
+    try:
+        for sentence in _sentences(outside.say(course.standalone, course.reading.spans, passages)):
+            if not said and sentence.strip(' "').startswith(REFUSAL.rstrip(".")):
+                near = documents.confirmed(nearest(course, passages), passages)
+                course.speaker = outside.name
+                yield from _refuse(course, f"{outside.name} found no answer in the passages.", near)
+                return
+            said.append(footnotes.renumber(marked(sentence, passages)))
+            yield Text(said[-1])
+    except EndpointError as error:
+        course.notices.append(f"The outside model failed, so our own model answered: {error}")
+        if said:
+            yield Text("\n\n")  # the final answer is what `Done` holds: our own words
+        yield from _speak(course, own[0].words, own[1])
+        return
+    course.speaker = outside.name
+    words = "".join(said).strip()
+    if UNSUPPORTED in words:
+        course.notices.append(
+            "Sentences marked [not in the sources] hold figures, names or negations found in no passage."
+        )
+    citations = documents.confirmed(footnotes.quotations, passages) or own[1]
+    for number, cited in enumerate(citations, start=1):
+        yield Quoted(number, cited)
+    course.lap("speak")
+    yield Done(_finish(course, words, citations))
+
+
+def _sentences(pieces: Iterator[str]) -> Iterator[str]:
+    """The same text, cut where sentences and lines end: a sentence is checked before it is shown."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        whole = stretches(held)
+        yield from whole[:-1]
+        held = whole[-1] if whole else ""
+    if held:
+        yield held
+
+
+def marked(sentence: str, passages: Sequence[Passage]) -> str:
+    """The sentence, with a mark where its figures, names or negations stand in no passage."""
+    bare = sentence.rstrip()
+    if not cite.unsupported(bare, [passage.context for passage in passages]):
+        return sentence
+    return bare + UNSUPPORTED + sentence[len(bare) :]
+
+
+def _finish(
+    course: Course,
+    words: str,
+    citations: tuple[Citation, ...],
+    *,
+    nearest: tuple[Citation, ...] = (),
+    reason: str | None = None,
+) -> Answer:
+    """The whole answer, written to the audit."""
+    course.timings["total"] = (time.perf_counter() - course.began) * 1000
+    result = Answer(
+        text=words,
+        abstained=reason is not None,
+        confidence=min(1.0, max(0.0, course.reading.support)),
+        citations=citations,
+        answer_id="",
+        model=course.reader.name,
+        index_generation=course.generation,
+        timings_ms=course.timings,
+        question=course.asked,
+        standalone=course.standalone,
+        nearest=nearest,
+        reason=reason,
+        notices=tuple(course.notices),
+    )
+    return replace(
+        result, answer_id=course.parts.audit.record(_payload(course, result), kind="answer", person=course.person)
+    )
+
+
+def _payload(course: Course, result: Answer) -> dict[str, object]:
+    """Everything that is needed to give the same answer again."""
+    settings = course.parts.settings
+    spans = [[course.hits[s.passage].passage.id, s.start, s.end, round(s.score, 6)] for s in course.reading.spans[:20]]
+    return {
+        "question": course.asked,
+        "standalone": course.standalone,
+        "history": [[turn.question, turn.answer] for turn in course.history],
+        "collection": course.collection,
+        "generation": course.generation,
+        "passages": [
+            {
+                "id": hit.passage.id,
+                "document": hit.document,
+                "version": hit.version,
+                "start": hit.start,
+                "end": hit.end,
+                "headings": list(hit.passage.headings),
+                "sha256": hashlib.sha256(hit.text.encode("utf-8", "surrogatepass")).hexdigest(),
+                "score": round(hit.score, 6),
+            }
+            for hit in course.read
+        ],
+        "kept": [hit.passage.id for hit in course.hits],
+        "evidence": [round(value, 6) for value in course.reading.evidence],
+        "support": round(course.reading.support, 6),
+        "spans": spans,
+        "threshold": round(course.threshold, 6),
+        "model": course.reader.name,
+        "speaker": course.speaker,
+        "settings": {"strictness": settings.strictness, "fusion_weight": settings.fusion_weight},
+        "answer": {name: value for name, value in result.as_dict().items() if name != "answer_id"},
+    }
