@@ -269,9 +269,7 @@ def _finish(
         reason=reason,
         notices=tuple(course.notices),
     )
-    return replace(
-        result, answer_id=course.parts.audit.record(_payload(course, result), kind="answer", person=course.person)
-    )
+    return replace(result, answer_id=course.parts.audit.record("answer", course.person, _payload(course, result)))
 
 
 def _payload(course: Course, result: Answer) -> dict[str, object]:

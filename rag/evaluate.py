@@ -32,7 +32,8 @@ FIRST = 5  # passages that count for recall
 class Asked(Protocol):
     """What is evaluated: a library, or anything that streams answers as it does."""
 
-    def stream(self, question: str, *, history: Sequence[Message]) -> Iterator[Event]: ...
+    def stream(self, question: str, *, history: Sequence[Message]) -> Iterator[Event]:
+        """The events of one answer."""
 
 
 @dataclass(frozen=True)

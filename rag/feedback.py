@@ -49,7 +49,8 @@ def rate(
             raise NotFound(f"answer {answer_id}: no such answer. `rag audit` lists the ids")
         _withdraw(catalogue, answer_id, person)
         db.execute(
-            "insert into judgements (id, answer_id, person, verdict, reason, correction, at) values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into judgements (id, answer_id, person, verdict, reason, correction, at)"
+            " values (?, ?, ?, ?, ?, ?, ?)",
             (uuid.uuid4().hex, answer_id, person, verdict, reason, words, made.at),
         )
     return made

@@ -31,7 +31,8 @@ def create(
     identity, at = uuid.uuid4().hex, now()
     with catalogue.atomic() as db:
         db.execute(
-            "insert into conversations (id, person, collection, title, created_at, updated_at) values (?, ?, ?, ?, ?, ?)",
+            "insert into conversations (id, person, collection, title, created_at, updated_at)"
+            " values (?, ?, ?, ?, ?, ?)",
             (identity, person, collection, _titled(title), at, at),
         )
     return Conversation(identity, _titled(title), person, at)
@@ -42,9 +43,12 @@ def conversations(catalogue: Catalogue, *, person: str = LOCAL_OWNER, search: st
 
     Every word of `search` must occur somewhere in the conversation; capitals do not matter.
     """
+    said = (
+        "select group_concat(t.question || ' ' || json_extract(t.answer_json, '$.answer'), ' ') from turns t"
+        " where t.conversation_id = c.id"
+    )
     rows = catalogue.db.execute(
-        "select c.id, c.title, c.person, c.updated_at, c.title || ' ' || coalesce((select group_concat(t.question || ' '"
-        " || json_extract(t.answer_json, '$.answer'), ' ') from turns t where t.conversation_id = c.id), '')"
+        f"select c.id, c.title, c.person, c.updated_at, c.title || ' ' || coalesce(({said}), '')"  # noqa: S608 constants
         " from conversations c where c.person = ? order by c.updated_at desc, c.rowid desc",
         (person,),
     )
@@ -63,8 +67,12 @@ def conversation(catalogue: Catalogue, identity: str, *, person: str = LOCAL_OWN
         "select question, standalone, answer_json, created_at from turns where conversation_id = ? order by ordinal",
         (identity,),
     )
+    title, updated_at = row[1], row[3]
     return Conversation(
-        *row,
+        identity,
+        title,
+        person,
+        updated_at,
         turns=tuple(
             {"question": question, "standalone": alone, "answer": json.loads(answer), "at": at}
             for question, alone, answer, at in turns
