@@ -24,8 +24,7 @@ def problems(parts: Parts) -> list[str]:
         f"catalogue.db: {row[0]}" for row in parts.catalogue.db.execute("pragma integrity_check") if row[0] != "ok"
     ]
     found += _misplaced(parts.catalogue)
-    found += parts.audit.verify()
-    return found
+    return [*found, *parts.vectors.check(), *parts.lexical.check(), *parts.audit.verify()]
 
 
 def _misplaced(catalogue: Catalogue) -> list[str]:

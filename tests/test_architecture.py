@@ -31,6 +31,7 @@ LAYERS = [
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
 NOUNS = LAYERS[0]
 GATES = {"chat", "tokenizer", "model", "encoder"}  # the fourth: docs/decisions/own-encoder.md
+READERS = {"encoder_reader", "reading"}  # what trains a reader also runs it; for rag.read alone, same page
 GATE_KEEPERS = {"prompt", "quote", "read", "generate", "rerank", "embed"}
 
 
@@ -93,7 +94,8 @@ def test_doors_know_the_library_and_the_nouns_only(path: Path) -> None:
 @pytest.mark.parametrize("path", RAG, ids=named)
 def test_rag_enters_the_trainer_through_its_gates_only(path: Path) -> None:
     entered = ours(path, "trainer")
-    assert entered <= GATES, f"{named(path)} must not import trainer.{entered - GATES}"
+    gates = GATES | READERS if module(path) == "read" else GATES
+    assert entered <= gates, f"{named(path)} must not import trainer.{entered - gates}"
     assert not entered or module(path) in GATE_KEEPERS, f"{named(path)} is no keeper of a gate"
 
 
@@ -123,7 +125,7 @@ def test_functions_stay_under_sixty_lines_and_four_positional_parameters(path: P
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, f"{named(path)}: {node.name} is too long"
             positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")]
-            is_command = any(isinstance(d, ast.Call) for d in node.decorator_list)  # typer names every option
+            is_command = "cli" in named(path) and not node.name.startswith("_")  # typer: a parameter an option
             framework = node.name == "settings_customise_sources"  # pydantic calls it so
             assert len(positional) <= 4 or is_command or framework, f"{named(path)}: {node.name}({positional})"
 
