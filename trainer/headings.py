@@ -1,8 +1,8 @@
 """Questions that structured text asks and answers by itself: headings, lists and definitions of handbooks.
 
 Takes   Markdown-like text with its licence.
-Gives   `Example`s: a heading that is a question with the section's first words or whole list as its answer; "The following
-        X can Y:" as "Which X can Y?" with the list; "Doing Z" over numbered steps as "How do I do Z?"; "X is a ..." as
+Gives   `Example`s: a heading that is a question, with the section's first words or whole list as its answer;
+        "The following X can Y:" as "Which X can Y?" with the list; "Doing Z" as "How do I do Z?"; "X is a ..." as
         "What is X?". The text of a source follows the loaders' convention: `- ` items, one line a table row.
 Refuses sections without prose, answers above 700 characters, headings such as "Overview" that ask nothing.
 Why     question sets in print hold short spans from encyclopedias; people at work ask for steps, lists and rules.
@@ -28,6 +28,10 @@ EMPTY = frozenset(
     "parameters remarks requirements options description synopsis background details more information about faq".split()
 )
 ABOUT = ("What is the policy on {}?", "What should I know about {}?", "What are the rules for {}?", "Tell me about {}.")
+FOLLOWING = re.compile(
+    r"(?m)^(?:The|These|Those) following ([a-z][\w -]{2,40}? "
+    r"(?:are|is|can|must|may|should|have|need|apply)\b[^:.\n]{3,80}):\s*\n+((?:\s*(?:[-*+]|\d+[.)])\s.*\n?)+)"
+)
 LONGEST_ANSWER = 700  # characters
 
 
@@ -95,14 +99,16 @@ def first_unit(text: str) -> tuple[int, int]:
 
 
 def verbs_of(texts: Iterable[str], *, share: float = 0.01) -> frozenset[str]:
-    """Words that follow "to" in at least `share` of the texts: good enough a list of verbs to turn "Merging" into "merge"."""
+    """Words that follow "to" in at least `share` of the texts: verbs enough to turn "Merging" into "merge"."""
     counts: Counter[str] = Counter()
     total = 0
     for text in texts:
         total += 1
         counts.update({match[1] for match in re.finditer(r"\bto ([a-z]{2,})\b", text)})
     least = max(2.0, share * total)
-    return frozenset(word for word, times in counts.items() if times >= least and word not in {"the", "an", "be", "have"})
+    return frozenset(
+        word for word, times in counts.items() if times >= least and word not in {"the", "an", "be", "have"}
+    )
 
 
 def stem(gerund: str, verbs: frozenset[str]) -> str | None:
@@ -159,15 +165,24 @@ def _asked(title: str, body: str, verbs: frozenset[str], chance: random.Random) 
     heading = ask_heading(title, verbs, chance)
     if heading:
         yield (heading, *first_unit(body))
-    for match in re.finditer(
-        r"(?m)^(?:The|These|Those) following ([a-z][\w -]{2,40}? (?:are|is|can|must|may|should|have|need|apply)\b[^:.\n]{3,80}):\s*\n+"
-        r"((?:\s*(?:[-*+]|\d+[.)])\s.*\n?)+)",
-        body,
-    ):
+    for match in FOLLOWING.finditer(body):
         yield f"Which {match[1]}?", match.start(2), match.start(2) + len(match[2].rstrip())
-    match = re.search(r"(?m)^(?:An? |The )?([A-Z][\w-]+(?: [\w-]+){0,3}) (?:is|are) ((?:an?|the|used) [^.\n]{25,200}\.)", body)
-    if match and match[1].split()[0].lower() not in {"this", "it", "there", "these", "that", "you", "we", "he", "she", "if"}:
-        yield f"What is {match[1]}?", match.start(2), match.end(2) - 1
+    defined = re.search(
+        r"(?m)^(?:An? |The )?([A-Z][\w-]+(?: [\w-]+){0,3}) (?:is|are) ((?:an?|the|used) [^.\n]{25,200}\.)", body
+    )
+    if defined and defined[1].split()[0].lower() not in {
+        "this",
+        "it",
+        "there",
+        "these",
+        "that",
+        "you",
+        "we",
+        "he",
+        "she",
+        "if",
+    }:
+        yield f"What is {defined[1]}?", defined.start(2), defined.end(2) - 1
 
 
 def mined(rows: Iterable[dict[str, object]], *, domain: str, seed: int, limit: int) -> list[Example]:
@@ -181,8 +196,7 @@ def mined(rows: Iterable[dict[str, object]], *, domain: str, seed: int, limit: i
         some = list(examples(str(row["text"]), licence=licence, domain=domain, verbs=verbs, chance=chance))
         found.extend(chance.sample(some, min(6, len(some))))
     chance.shuffle(found)
-    seen: set[str] = set()
-    unique = [e for e in found if not (e.question.lower() in seen or seen.add(e.question.lower()))]  # type: ignore[func-returns-value]
+    unique = list({example.question.lower(): example for example in reversed(found)}.values())
     asked = [e for e in unique if not e.question.startswith("What is ")]
     defined = [e for e in unique if e.question.startswith("What is ")]
     return (asked + defined[: limit // 4])[:limit]

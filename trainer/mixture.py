@@ -1,0 +1,109 @@
+"""What the encoder reader learns from: question files and questions that structured text asks of itself.
+
+    qa/train/*      ─► at most `caps[name]` examples ─┐
+    pretrain/*      ─► headings, lists, definitions ──┴─► minus what evaluation holds ─► near misses ─► train / dev
+
+Takes   the data folder of a recipe and its section [rows].
+Gives   OUT/rows/train.jsonl, dev.jsonl (one source text in `dev_one_in`) and report.json with counts, drops, licences.
+Refuses a data folder without question files.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainer import files, recipe
+from trainer.errors import DataError
+from trainer.headings import first_unit, mined
+from trainer.rows import (
+    LONGEST,
+    Example,
+    ReadingRow,
+    forbidden_grams,
+    grams,
+    held_out_texts,
+    question_file,
+    read_jsonl,
+    with_near_misses,
+    write_rows,
+)
+
+
+def _caps() -> dict[str, int]:
+    # Reviews and forum posts are plenty and far from documents at work; the rest is taken whole.
+    return {"amazon_reviews": 3500, "reddit": 3500, "question_to_passage_medical": 1800}
+
+
+def _mined() -> dict[str, int]:
+    return {"handbooks": 5000, "documentation": 4000, "manuals": 1500, "textbooks": 2500}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsConfig:
+    """Settings of the mixture."""
+
+    caps: dict[str, int] = field(default_factory=_caps)  # question file -> most examples; others are taken whole
+    mined: dict[str, int] = field(default_factory=_mined)  # corpus -> most questions mined from it
+    misses: int = 4  # near misses a question
+    dev_one_in: int = 33
+    seed: int = 5
+
+
+def make(plan: recipe.Recipe) -> Path:
+    """Write the rows; returns their folder."""
+    config = plan.section("rows", RowsConfig)
+    forbidden = forbidden_grams(held_out_texts(plan.data))
+    chance = random.Random(config.seed)
+    train: list[ReadingRow] = []
+    dev: list[ReadingRow] = []
+    dropped: Counter[str] = Counter()
+    for name, examples in sets(plan.data, config):
+        kept = [example for example in examples if forbidden.isdisjoint(grams(example.text))]
+        dropped[name] = len(examples) - len(kept)
+        chance.shuffle(kept)
+        for row in with_near_misses(kept[: config.caps.get(name)], misses=config.misses, seed=config.seed):
+            held = zlib.crc32(row.sources[0][1].encode()) % config.dev_one_in == 0  # by text: no text is in both
+            (dev if held else train).append(row)
+    if not train:
+        raise DataError(f"{plan.data / 'qa' / 'train'} holds no question files; give --data a folder that does")
+    chance.shuffle(train)
+    folder = plan.out / "rows"
+    write_rows(train, folder / "train.jsonl")
+    write_rows(dev, folder / "dev.jsonl")
+    report = {
+        "train": Counter(row.domain for row in train),
+        "dev": Counter(row.domain for row in dev),
+        "dropped_for_overlap": dropped,
+        "licences": Counter(row.licence for row in train),
+    }
+    files.write_json(folder / "report.json", report)
+    return folder
+
+
+def sets(data: Path, config: RowsConfig) -> Iterator[tuple[str, list[Example]]]:
+    """All examples, a set at a time, in a fixed order."""
+    for path in sorted((data / "qa" / "train").glob("*.jsonl*")):
+        name = path.name.split(".")[0]
+        found = list(question_file(path, seed=config.seed)) or list(whole_passages(path))
+        yield name, found
+    for name, limit in config.mined.items():
+        for path in sorted((data / "pretrain").glob(f"{name}.jsonl*")):
+            yield name, mined(read_jsonl(path), domain=name, seed=config.seed, limit=limit)
+
+
+def whole_passages(path: Path) -> Iterator[Example]:
+    """Questions with a whole passage as answer: the span is the passage's first unit."""
+    for raw in read_jsonl(path):
+        if "answer" not in raw:
+            continue
+        text = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]{2,}", " ", str(raw["answer"]))).strip()[:LONGEST]
+        start, end = first_unit(text) if text else (0, 0)
+        if 20 < end - start < 600:
+            question = str(raw["question"]).replace("(are)", "").replace("  ", " ").replace(" ?", "?")
+            yield Example(question, "", text, ((start, end),), path.name.split(".")[0], str(raw.get("licence", "")))
