@@ -44,7 +44,7 @@ class Audit:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    def record(self, payload: Mapping[str, Any], *, kind: str = "answer", person: str | None = None) -> str:
+    def record(self, kind: str, person: str | None, payload: Mapping[str, Any]) -> str:
         """Append one event and return its id; inside `catalogue.atomic()` it belongs to that transaction."""
         stored = _dump({"nonce": secrets.token_hex(8), "payload": payload})
         with self._catalogue.atomic() as db:  # the write lock is taken before the last seal is read: no forks
@@ -71,14 +71,15 @@ class Audit:
         select = f"select {_COLUMNS} from audit where kind = coalesce(?, kind)"  # noqa: S608 - constants only
         for row in self._catalogue.db.execute(f"{select} order by seq {order} limit ?", (kind, limit)):
             payload = json.loads(row[8])["payload"] if row[8] is not None else None
-            yield Entry(*row[:5], payload=payload, seal=row[7])
+            seq, entry, what, at, person = row[:5]
+            yield Entry(seq, entry, what, at, person, payload, seal=row[7])
 
     def erase(self, entry: str, *, person: str | None = None) -> None:
         """Overwrite one event's content; that it was erased, when and by whom, becomes an event itself."""
         self.load(entry)  # says so where there is nothing to erase
         with self._catalogue.atomic() as db:
             db.execute("update audit set payload = null where id = ?", (entry,))
-            self.record({"entry": entry}, kind="erased", person=person)
+            self.record("erased", person, {"entry": entry})
 
     def head(self) -> str:
         """The newest seal: whoever keeps it can show later that nothing before it was cut off."""

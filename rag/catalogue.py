@@ -285,17 +285,16 @@ class Catalogue:
         rows = self.db.execute(_READABLE + _SCOPE + "order by p.id", {"person": person, "collection": collection})
         return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
-    def vectors(self, ids: Iterable[int] | None = None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """(ids, rows) of the vectors that count now; all, or those of `ids`; passages without one are left out."""
-        if ids is None:
-            found = self.db.execute(_VECTORS + "order by p.id").fetchall()
-        else:
-            wanted = json.dumps([int(passage) for passage in ids])
-            found = self.db.execute(_VECTORS + "where p.id" + _AMONG, (wanted,)).fetchall()
-        if not found:
-            return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
-        rows = np.frombuffer(b"".join(row for _, row in found), dtype=STORED).reshape(len(found), -1)
-        return np.array([passage for passage, _ in found], dtype=np.int64), rows.astype(np.float32)
+    def vectors(self, ids: Iterable[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """(ids, rows) of the vectors that count now; passages without one are left out."""
+        wanted = json.dumps([int(passage) for passage in ids])
+        return _matrix(self.db.execute(_VECTORS + "where p.id" + _AMONG, (wanted,)).fetchall())
+
+    def vector_batches(self, size: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """All vectors that count, `size` at a time, by id."""
+        rows = self.db.execute(_VECTORS + "order by p.id")
+        while found := rows.fetchmany(size):
+            yield _matrix(found)
 
     def known(self, hashes: Iterable[str], embedder: str) -> set[str]:
         """Which of these texts have a vector already."""
@@ -312,6 +311,13 @@ class Catalogue:
             "(select 1 from vectors v where v.text_hash = p.text_hash and v.embedder = s.embedder)"
         )
         return [row[0] for row in rows]
+
+
+def _matrix(rows: list[tuple[int, bytes]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    if not rows:
+        return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
+    matrix = np.frombuffer(b"".join(row for _, row in rows), dtype=STORED).reshape(len(rows), -1)
+    return np.array([passage for passage, _ in rows], dtype=np.int64), matrix.astype(np.float32)
 
 
 def _document(row: tuple[Any, ...]) -> Document:

@@ -1,0 +1,250 @@
+"""A `Store` over tantivy: passages by their words (BM25, stemmed). A copy of the catalogue, followed by generation.
+
+Takes   passages and the catalogue's list of changes; a query as people type it: no operators, no syntax, any length.
+Gives   at most `k` rows (passage, BM25 score), best first, filtered inside the search: the forbidden takes no place.
+Fields  the passage's words, its heading path and the document's name; a word in a heading or name counts half as much
+        again. Frequencies only, no positions: the text cannot be put together again from this index.
+Stamp   one row with id 0 holds library, analyzer and generation; tantivy commits it together with the passages.
+Writing only under the index folder's `WriterLock`; other processes `reload()`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
+
+from rag.catalogue import Catalogue
+from rag.types import Passage, Scored
+
+ANALYZER = "words-english-1"  # part of the stamp: another analysis needs another index
+FIELDS = {"text": 1.0, "headings": 0.5, "name": 0.5}  # and their weights
+LONGEST_QUERY = 64  # different words; more only cost time
+LONGEST_WORD = 60  # characters
+MOST_RANGES = 64  # of ids in a filter; beyond, a set of single ids is faster
+HEAP = 64_000_000  # bytes of one writing thread before it makes a segment
+_OLD, _NEW = "lexical.old", "lexical.new"
+
+log = logging.getLogger(__name__)
+
+
+class Lexical:
+    """Threads may share it."""
+
+    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+        self._folder = folder / "lexical"
+        self._catalogue = catalogue
+        self._lock = threading.RLock()
+        self._index: Any = None
+        self._stamp: dict[str, Any] = {}
+        self._words = _analyzer(stopwords=False)
+        self._asked = _analyzer(stopwords=True)
+        self.reload()
+
+    @property
+    def generation(self) -> int:
+        """The catalogue's generation up to which this copy has followed; -1 where there is none yet."""
+        return int(self._stamp.get("generation", -1))
+
+    def __len__(self) -> int:
+        """How many passages can be found."""
+        return max(0, int(self._index.searcher().num_docs) - 1) if self._stamp else 0  # one row is the stamp
+
+    # --- Store --------------------------------------------------------------------------------------------------------
+
+    def add(self, passages: Collection[Passage]) -> None:
+        """Find these too; an id added again is replaced."""
+        self._change([passage.id for passage in passages], passages, self._stamp)
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Find these no more; unknown ids are ignored."""
+        self._change(ids, (), self._stamp)
+
+    def search(self, query: str, k: int, allowed: Collection[int] | None = None) -> list[Scored]:
+        """The `k` passages among `allowed` (None: all) that share the query's words best."""
+        words = self._query_words(query)
+        if not words or k < 1 or self._index is None or (allowed is not None and len(allowed) == 0):
+            return []
+        schema = self._index.schema
+        found = Query.boolean_query([
+            (Occur.Should, Query.boost_query(Query.term_query(schema, field, word, "freq"), weight))
+            for field, weight in FIELDS.items() for word in words
+        ])  # fmt: skip
+        if allowed is not None:
+            found = Query.boolean_query([(Occur.Must, found), (Occur.Must, _filter(schema, allowed))])
+        searcher = self._index.searcher()
+        hits = searcher.search(found, limit=k, count=False).hits
+        ids = searcher.fast_field_values("id", [address for _, address in hits])
+        rows = [Scored(int(passage), float(score)) for passage, (score, _) in zip(ids, hits, strict=True)]
+        return sorted(rows, key=lambda row: (-row.score, row.passage))
+
+    def _query_words(self, query: str) -> list[str]:
+        """Stemmed words, each once; "to be or not to be" keeps its stop words, having nothing else."""
+        words = self._asked.analyze(query) or self._words.analyze(query)
+        return list(dict.fromkeys(words))[:LONGEST_QUERY]
+
+    # --- following the catalogue --------------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """See what another process has written since."""
+        with self._lock:
+            try:
+                if self._index is None and self._folder.exists():
+                    self._index = _opened(self._folder)
+                if self._index is not None:
+                    self._index.reload()
+                    self._stamp = _stamp_of(self._index)
+            except (ValueError, OSError) as error:  # tantivy raises ValueError for all that it finds damaged
+                log.warning("%s: cannot be read (%s); it is made anew from the catalogue", self._folder, error)
+                self._index, self._stamp = None, {}
+
+    def catch_up(self) -> None:
+        """Follow what was committed since. Needs the writer's lock."""
+        with self._lock, self._catalogue.snapshot():
+            self.reload()
+            now = self._now()
+            if self._stamp == now:
+                return
+            foreign = {**self._stamp, "generation": 0} != {**now, "generation": 0}
+            if foreign or self.generation > now["generation"]:
+                self.rebuild()
+                return
+            changes = self._catalogue.changes_since(self.generation)
+            gone = [*changes.removed, *changes.added]  # after a crash an added one may be there already
+            self._change(gone, self._catalogue.passages(changes.added), now)
+
+    def rebuild(self) -> None:
+        """Make the copy anew beside the old one and swap them. Needs the writer's lock."""
+        aside = self._folder.with_name(_NEW)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        with self._lock, self._catalogue.snapshot():
+            index = _opened(aside)
+            _commit(index, (), (p for some in self._catalogue.every_passage() for p in some), self._now())
+            del index
+            old = self._folder.with_name(_OLD)
+            shutil.rmtree(old, ignore_errors=True)
+            self._index = None
+            if self._folder.exists():
+                self._folder.rename(old)
+            aside.rename(self._folder)
+            shutil.rmtree(old, ignore_errors=True)  # a reader elsewhere keeps its open files until it reloads
+            self.reload()
+
+    def check(self) -> list[str]:
+        """One line for each difference from the catalogue; empty when all is well."""
+        self.reload()
+        with self._lock, self._catalogue.snapshot():
+            now, passages = self._now(), self._catalogue.counts()[1]
+        if self._stamp != now:
+            behind = f"stands at {self.generation}, the catalogue at {now['generation']}"
+            return [f"{self._folder}: {behind}: run `rag repair`"]
+        if len(self) != passages:
+            return [f"{self._folder}: holds {len(self)} passages of {passages}: run `rag repair`"]
+        return []
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._lock:
+            self._index, self._stamp = None, {}
+
+    def _now(self) -> dict[str, Any]:
+        library, generation = self._catalogue.library_id, self._catalogue.generation
+        return {"library": library, "analyzer": ANALYZER, "generation": generation}
+
+    def _change(self, gone: Iterable[int], come: Iterable[Passage], stamp: dict[str, Any]) -> None:
+        with self._lock:
+            if self._index is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._index = _opened(self._folder)
+            _commit(self._index, gone, come, stamp)
+            self.reload()
+
+
+def _analyzer(*, stopwords: bool) -> TextAnalyzer:
+    """Lower case, accents folded, English stems. Stop words stay in the index and leave only queries."""
+    builder = TextAnalyzerBuilder(Tokenizer.simple())
+    for step in (Filter.remove_long(LONGEST_WORD), Filter.lowercase(), Filter.ascii_fold()):
+        builder = builder.filter(step)
+    if stopwords:
+        builder = builder.filter(Filter.stopword("english"))
+    return builder.filter(Filter.stemmer("english")).build()
+
+
+def _opened(folder: Path) -> Any:
+    """The index in `folder`, made where the folder is empty."""
+    schema = tantivy.SchemaBuilder()
+    schema.add_unsigned_field("id", indexed=True, fast=True)
+    for field in FIELDS:
+        schema.add_text_field(field, tokenizer_name=ANALYZER, index_option="freq")
+    schema.add_bytes_field("stamp", stored=True)
+    index = tantivy.Index(schema.build(), path=str(folder))
+    index.register_tokenizer(ANALYZER, _analyzer(stopwords=False))
+    index.config_reader("manual")  # nobody sees a commit before `reload`
+    return index
+
+
+def _stamp_of(index: Any) -> dict[str, Any]:
+    searcher = index.searcher()
+    hits = searcher.search(Query.term_query(index.schema, "id", 0), limit=1).hits
+    if not hits:
+        return {}
+    stamp: dict[str, Any] = json.loads(bytes(searcher.doc(hits[0][1])["stamp"][0]))
+    return stamp
+
+
+def _commit(index: Any, gone: Iterable[int], come: Iterable[Passage], stamp: dict[str, Any]) -> None:
+    """One commit: rows that go, rows that come, and where the copy stands now."""
+    writer = index.writer(heap_size=HEAP, num_threads=1)
+    # by query: in tantivy 0.27 deleting by a term of a number field finds nothing, in silence
+    writer.delete_documents_by_query(Query.term_set_query(index.schema, "id", [0, *(int(passage) for passage in gone)]))
+    for row in come:
+        writer.add_document(_document(row))
+    mark = tantivy.Document()
+    mark.add_unsigned("id", 0)
+    mark.add_bytes("stamp", json.dumps(stamp).encode())
+    writer.add_document(mark)
+    writer.commit()
+    writer.wait_merging_threads()  # gives tantivy's own lock back
+
+
+def _document(passage: Passage) -> tantivy.Document:
+    row = tantivy.Document()
+    row.add_unsigned("id", passage.id)
+    row.add_text("text", passage.text)
+    row.add_text("headings", " ".join(passage.headings))
+    row.add_text("name", str(PurePosixPath(passage.document).with_suffix("")))
+    return row
+
+
+def _filter(schema: Any, allowed: Collection[int]) -> Query:
+    """The allowed ids as a condition that adds nothing to the score.
+
+    Documents get their ids in one go, so most filters are a few ranges; a set of a million single ids would be slow.
+    """
+    ids = np.unique(np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64))
+    ids = ids[ids > 0]  # 0 is the stamp
+    ranges = _ranges(ids)
+    if len(ranges) > MOST_RANGES or not ranges:
+        return Query.const_score_query(Query.term_set_query(schema, "id", ids.tolist()), 0.0)
+    kind = tantivy.FieldType.Unsigned
+    within = [(Occur.Should, Query.range_query(schema, "id", kind, first, last)) for first, last in ranges]
+    return Query.const_score_query(Query.boolean_query(within), 0.0)
+
+
+def _ranges(ids: npt.NDArray[np.int64]) -> Sequence[tuple[int, int]]:
+    """Ascending ids as (first, last) of stretches without a gap."""
+    if not len(ids):
+        return []
+    cuts = np.flatnonzero(np.diff(ids) > 1)
+    firsts, lasts = np.append(0, cuts + 1), np.append(cuts, len(ids) - 1)
+    return [(int(ids[first]), int(ids[last])) for first, last in zip(firsts, lasts, strict=True)]
