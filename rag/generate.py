@@ -200,3 +200,12 @@ def open_speaker(endpoint: Endpoint) -> EndpointSpeaker | None:
         return None
     key = endpoint.key.get_secret_value()
     return EndpointSpeaker(endpoint.url, endpoint.model, key, endpoint.timeout)
+
+
+def try_out(endpoint: Endpoint) -> str:
+    """The endpoint's answer to one small question, for the settings: it costs a few words and shows that all is right."""
+    speaker = open_speaker(endpoint)
+    if speaker is None:
+        raise EndpointError("no address given. Write one like http://localhost:11434/v1")
+    text = "The office opens at nine."
+    return "".join(speaker.say("When does the office open?", [], [Passage(0, 0, "test", 1, 0, len(text), text, None)]))

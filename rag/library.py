@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rag import feedback, memory
 from rag.audit import Audit
 from rag.catalogue import Catalogue
-from rag.config import Settings
+from rag.config import Endpoint, Settings
 from rag.errors import ModelError
 from rag.feedback import REASONS as REASONS  # the doors know the library only
 from rag.types import (
@@ -59,6 +59,13 @@ def examine(settings: Settings) -> list[Finding]:
     from rag import doctor
 
     return doctor.examine(settings)
+
+
+def try_endpoint(endpoint: Endpoint) -> str:
+    """Ask an outside model one small question and give its words. Raises EndpointError."""
+    from rag import generate
+
+    return generate.try_out(endpoint)
 
 
 class Library:
@@ -176,6 +183,15 @@ class Library:
             self._catalogue, answer_id, verdict, reason=reason, correction=correction, person=person or LOCAL_OWNER
         )
 
+    def judgement(self, answer_id: str, *, person: str | None = None) -> Judgement | None:
+        """What this person thinks of an answer; None while it is not judged."""
+        found = feedback.judgements(self._catalogue, answer_id=answer_id, person=person or LOCAL_OWNER)
+        return found[-1] if found else None
+
+    def withdraw(self, answer_id: str, *, person: str | None = None) -> None:
+        """Take this person's judgement of an answer back. Raises NotFound."""
+        feedback.withdraw(self._catalogue, answer_id, person=person or LOCAL_OWNER)
+
     def judgements(self) -> list[dict[str, Any]]:
         """Every judgement with its question, answer and quotations."""
         return feedback.export(self._catalogue)
@@ -193,6 +209,10 @@ class Library:
     def conversation(self, conversation: str, *, person: str | None = None) -> Conversation:
         """One conversation with its turns. Raises NotFound, also for another person's."""
         return memory.conversation(self._catalogue, conversation, person=person or LOCAL_OWNER)
+
+    def export_conversation(self, conversation: str, *, person: str | None = None) -> str:
+        """A conversation as Markdown, each answer with its quotations."""
+        return memory.export(self.conversation(conversation, person=person))
 
     def append(self, conversation: str, answer: Answer, *, person: str | None = None) -> None:
         """Store an answer as the next turn."""
