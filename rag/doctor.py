@@ -102,6 +102,7 @@ def _embedder(settings: Settings) -> str:
     from rag.embed import open_embedder
 
     embedder = open_embedder(settings)
+    embedder.embed(["The weights load, and the precision is chosen, with the first text."])
     precision = getattr(embedder, "precision", "unknown precision")
     return f"{settings.embedder}, {embedder.dimension} numbers, {precision} on {os.cpu_count()} cores"
 

@@ -19,7 +19,7 @@ OURS = RAG + TRAINER + DOORS
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
     {"", "types", "errors", "config"},
-    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "lexical", "access", "audit"},
+    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
     {
         "load", "clean", "chunk", "units", "embed", "retrieve", "rerank", "memory", "followup", "prompt", "read",
         "generate", "wording", "quote", "cite", "feedback", "metrics", "starters",
@@ -123,11 +123,16 @@ def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
 def test_functions_stay_under_sixty_lines_and_four_positional_parameters(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 60, f"{named(path)}: {node.name} is too long"
+            words = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            quoted = sum((word.end_lineno or 0) - word.lineno for word in words)  # SQL and prose are not steps
+            assert (node.end_lineno or 0) - node.lineno - quoted < 60, f"{named(path)}: {node.name} is too long"
             positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")]
-            is_command = "cli" in named(path) and not node.name.startswith("_")  # typer: a parameter an option
+            is_command = "cli" in named(path)  # typer: a parameter an option
             framework = node.name == "settings_customise_sources"  # pydantic calls it so
-            assert len(positional) <= 4 or is_command or framework, f"{named(path)}: {node.name}({positional})"
+            private = node.name.startswith("_")
+            assert len(positional) <= 4 + private or is_command or framework, (
+                f"{named(path)}: {node.name}({positional})"
+            )
 
 
 def test_required_dependencies_stay_few() -> None:

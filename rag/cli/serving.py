@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from rag.cli.options import Index, Model, Strictness
@@ -93,6 +92,8 @@ def _refuse_taken(address: str, port: int) -> None:
 
 
 def _wait_until_it_answers(child: subprocess.Popen[bytes], port: int) -> None:
+    import httpx  # a tenth of a second that no other command has to pay
+
     deadline = time.monotonic() + START_S
     while child.poll() is None and time.monotonic() < deadline:
         try:
