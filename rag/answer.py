@@ -60,12 +60,14 @@ class Course:
     history: Sequence[Message]
     collection: str | None
     person: str
+    documents: cite.Documents
     began: float = field(default_factory=time.perf_counter)
     generation: int = 0
     timings: dict[str, float] = field(default_factory=dict)
     read: tuple[Hit, ...] = ()  # everything that was read
     hits: list[Hit] = field(default_factory=list)  # the best of it; `reading` counts these
     reading: Reading = field(default_factory=lambda: Reading((), 0.0, ()))
+    passages: list[Passage] = field(default_factory=list)  # those of `hits`, with what their ends cut
     threshold: float = 0.0
     speaker: str = ""
     notices: list[str] = field(default_factory=list)
@@ -91,7 +93,7 @@ def answer(
     own = speaker or SpanSpeaker()
     course = Course(
         parts, parts.reader, question, standalone(question, history), history, collection, person or LOCAL_OWNER,
-        speaker=own.name,
+        documents=cite.Documents(parts.catalogue, most=generate.CITED), speaker=own.name,
     )  # fmt: skip
     yield Searching(course.standalone)
     course.generation = parts.refresh()
@@ -101,21 +103,18 @@ def answer(
     yield Found(course.read)
     _read(course)
     course.lap("read")
-    documents = cite.Documents(parts.catalogue, most=generate.CITED)
     reason = _why_not(course)
-    passages = [documents.widened(hit.passage) for hit in course.hits]
-    spoken = Spoken("", ()) if reason else _compose(course, own, passages)
-    citations = documents.confirmed(spoken.quotations, passages)
+    spoken = Spoken("", ()) if reason else _compose(course, own)
+    citations = course.documents.confirmed(spoken.quotations, course.passages)
     if not reason and not citations:
         reason = "The words that seemed to answer could not be confirmed in their document, so they are not shown."
-    if reason:
-        yield from _refuse(course, reason, documents.confirmed(nearest(course, passages), passages))
-        return
     outside = parts.speaker or open_speaker(parts.settings.endpoint)
-    if outside is None:
+    if reason:
+        yield from _refuse(course, reason)
+    elif outside is None:
         yield from _speak(course, spoken.words, citations)
     else:
-        yield from _speak_outside(course, outside, (spoken, citations), passages, documents)
+        yield from _speak_outside(course, outside, spoken.words, citations)
 
 
 def _read(course: Course) -> None:
@@ -125,6 +124,7 @@ def _read(course: Course) -> None:
     if course.read:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
         course.hits, course.reading = rerank(course.read, reading)
+        course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
 
 
 def threshold(own: float, strictness: str | float) -> float:
@@ -147,31 +147,31 @@ def _why_not(course: Course) -> str | None:
     return None
 
 
-def _compose(course: Course, own: SpanSpeaker, passages: Sequence[Passage]) -> Spoken:
+def _compose(course: Course, own: SpanSpeaker) -> Spoken:
     """Our own words, from the spans of the passages; spans count characters of the passages as they were read."""
-    shifts = [hit.passage.start - wide.start for hit, wide in zip(course.hits, passages, strict=True)]
+    shifts = [hit.passage.start - wide.start for hit, wide in zip(course.hits, course.passages, strict=True)]
     spans = [
         span._replace(start=span.start + shifts[span.passage], end=span.end + shifts[span.passage])
         for span in course.reading.spans
     ]
-    return own.compose(course.standalone, spans, passages)
+    return own.compose(course.standalone, spans, course.passages)
 
 
-def nearest(course: Course, passages: Sequence[Passage]) -> list[quote.Quotation]:
+def _nearest(course: Course) -> tuple[Citation, ...]:
     """What to show with a refusal: of each of the best passages, the words most like the question."""
     wanted = wording.stems(course.standalone)
     found: list[quote.Quotation] = []
-    for at, (hit, passage) in enumerate(zip(course.hits[:NEAREST], passages, strict=False)):
+    for at, (hit, passage) in enumerate(zip(course.hits[:NEAREST], course.passages, strict=False)):
         units = quote.candidates(passage.text) or [(0, len(passage.text))]
         start, end = max(units, key=lambda unit: len(wanted & wording.stems(passage.text[unit[0] : unit[1]])))
         found.append(quote.Quotation(at, *quote.expand(passage.text, start, end), hit.score))
-    return found
+    return course.documents.confirmed(found, course.passages)
 
 
-def _refuse(course: Course, reason: str, near: tuple[Citation, ...]) -> Iterator[Event]:
+def _refuse(course: Course, reason: str) -> Iterator[Event]:
     yield Text(REFUSAL)
     course.lap("speak")
-    yield Done(_finish(course, REFUSAL, (), nearest=near, reason=reason))
+    yield Done(_finish(course, REFUSAL, (), nearest=_nearest(course), reason=reason))
 
 
 def _speak(course: Course, words: str, citations: tuple[Citation, ...]) -> Iterator[Event]:
@@ -183,45 +183,37 @@ def _speak(course: Course, words: str, citations: tuple[Citation, ...]) -> Itera
     yield Done(_finish(course, words, citations))
 
 
-def _speak_outside(
-    course: Course,
-    outside: Speaker,
-    own: tuple[Spoken, tuple[Citation, ...]],
-    passages: Sequence[Passage],
-    documents: cite.Documents,
-) -> Iterator[Event]:
+def _speak_outside(course: Course, outside: Speaker, words: str, citations: tuple[Citation, ...]) -> Iterator[Event]:
     """An outside model's words, sentence by sentence, marked where they say more than the passages.
 
     Its [n] name passages; they are renumbered to the quotations shown, which are ours and checked like all others.
+    `words` and `citations` are our own answer, given where the outside model fails.
     """
     said: list[str] = []
-    footnotes = Footnotes(passages)
+    footnotes = Footnotes(course.passages)
     try:
-        for sentence in _sentences(outside.say(course.standalone, course.reading.spans, passages)):
+        for sentence in _sentences(outside.say(course.standalone, course.reading.spans, course.passages)):
             if not said and sentence.strip(' "').startswith(REFUSAL.rstrip(".")):
-                near = documents.confirmed(nearest(course, passages), passages)
                 course.speaker = outside.name
-                yield from _refuse(course, f"{outside.name} found no answer in the passages.", near)
+                yield from _refuse(course, f"{outside.name} found no answer in the passages.")
                 return
-            said.append(footnotes.renumber(marked(sentence, passages)))
+            said.append(footnotes.renumber(marked(sentence, course.passages)))
             yield Text(said[-1])
     except EndpointError as error:
         course.notices.append(f"The outside model failed, so our own model answered: {error}")
         if said:
             yield Text("\n\n")  # the final answer is what `Done` holds: our own words
-        yield from _speak(course, own[0].words, own[1])
+        yield from _speak(course, words, citations)
         return
     course.speaker = outside.name
-    words = "".join(said).strip()
-    if UNSUPPORTED in words:
-        course.notices.append(
-            "Sentences marked [not in the sources] hold figures, names or negations found in no passage."
-        )
-    citations = documents.confirmed(footnotes.quotations, passages) or own[1]
-    for number, cited in enumerate(citations, start=1):
+    whole = "".join(said).strip()
+    if UNSUPPORTED in whole:
+        course.notices.append("Sentences marked [not in the sources] say figures, names or negations no passage holds.")
+    confirmed = course.documents.confirmed(footnotes.quotations, course.passages) or citations
+    for number, cited in enumerate(confirmed, start=1):
         yield Quoted(number, cited)
     course.lap("speak")
-    yield Done(_finish(course, words, citations))
+    yield Done(_finish(course, whole, confirmed))
 
 
 def _sentences(pieces: Iterator[str]) -> Iterator[str]:

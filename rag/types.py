@@ -28,6 +28,7 @@ class Page:
     number: int | None
     text: str
     ocr: bool = False  # the text was recognised in a picture, not written in the file
+    note: str | None = None  # one line: what of this page was skipped, and the next step
 
 
 class PageSpan(NamedTuple):

@@ -22,11 +22,12 @@ _ROW = re.compile(r"[^|\n]*\S:\s[^\n]* \| [^\n]*\S:(?:\s|$)")
 _FIGURE = re.compile(r"[($€£¥]?-?\d[\d.,]*[)%]?")
 _ENDS = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[”」』）]*)")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|viz|approx|incl|excl|no|nos|nr|art|sec|fig|figs|eq|vol|pp|para|ext|tel|dept|est|al|"
+    r"(?:\b(?:e\.g|i\.e|cf|vs|viz|approx|incl|excl|tel|dept|est|al|"
     r"mr|mrs|ms|dr|prof|gen|sen|rep|rev|hon|jr|sr|st|inc|ltd|corp|co|bros|gov|"
     r"jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|mon|tue|tues|wed|thu|thur|thurs|fri)|\b[A-Z])\.$",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(r"\b(?:no|nos|nr|art|sec|fig|figs|eq|vol|pp|para|ext)\.$", re.IGNORECASE)  # No. 5
 _CLIPPED = re.compile(r"\b(?:[A-Za-z]\.){2,}$")  # U.S., D.C., a.m., p.m., Ph.D.
 _STARTERS = re.compile(
     r"(?:the|an?|this|that|these|those|its?|he|she|they|we|you|i|if|in|on|at|as|when|while|for|from|to|by|but|and|or|"
@@ -196,12 +197,12 @@ def _full_stop(before: str, follower: str) -> bool:
     tail = before[-24:]
     if _CLIPPED.search(tail):
         return _STARTERS.fullmatch(next_word) is not None and next_word[:1].isupper()
+    if _NUMBERED.search(tail) and follower[0].isdigit():
+        return False
     if _ABBREVIATION.search(tail):
-        # "No." and "Co." may end a sentence; a capital letter alone is an initial or a list mark
+        # a company's name may end a sentence; a capital letter alone is an initial or a list mark
         word = re.split(r"\s", tail)[-1].strip("(\"'“‘").lower()
-        if word == "no." and len(before.strip()) <= 4:
-            return True  # the answer "No." by itself
-        return word in ("no.", "co.", "inc.", "ltd.", "corp.", "al.", "st.") and (
+        return word in ("co.", "inc.", "ltd.", "corp.", "al.", "st.") and (
             _STARTERS.fullmatch(next_word) is not None and next_word[:1].isupper()
         )
     return True

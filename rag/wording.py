@@ -15,7 +15,7 @@ import re
 from typing import Literal, NamedTuple
 
 from rag import quote
-from rag.units import LIST, ROW, blocks, kind_of, sentences, strip
+from rag.units import LIST, ROW, blocks, entries, kind_of, sentences, strip
 
 Policy = Literal["span", "sentence", "unit"]
 Shape = Literal["fact", "choice", "list", "steps"]
@@ -80,20 +80,39 @@ def shape(question: str) -> Shape:
 def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "sentence") -> Said:
     """The short answer for a span of a passage's text."""
     wanted = shape(question)
+    span = _whole_words(text, span)
     start, end = quote.expand(text, *span, whole=wanted in ("list", "steps"))
     quoted = text[start:end]
     if any(block.kind == LIST for block in blocks(quoted)):
         several = sum(kind_of(line) == LIST for line in quoted.split("\n")) > 1
-        if several and (wanted != "fact" or not _one_entry(text, span)):
+        if several and (wanted != "fact" or not _one_entry(text, span) or _announces(text, (start, end), span)):
             return Said(layout(quoted), start, end)
     inside = max(span[0], start), min(max(span[1], span[0] + 1), end)
     if inside[0] >= inside[1]:
         inside = start, end  # the span stood in a heading, the words are under it
-    words = _words(text, (start, end), inside, policy)
+    words = _words(text, _entry(text, (start, end), inside), inside, policy)
     lead = verdict(question, quoted) if wanted == "choice" else ""
     if lead and not re.match(rf"{lead}\b", words, re.I):
         words = f"{lead}. {words}"
     return Said(words, start, end)
+
+
+def _whole_words(text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """The span grown to the ends of its words: half a number must never be said."""
+    start, end = max(0, min(span[0], len(text))), max(0, min(span[1], len(text)))
+    while start > 0 and not text[start - 1].isspace():
+        start -= 1
+    while end < len(text) and end > start and not text[end - 1].isspace() and not text[end].isspace():
+        end += 1
+    return start, end
+
+
+def _entry(text: str, unit: tuple[int, int], span: tuple[int, int]) -> tuple[int, int]:
+    """The words of the list entry that holds the span, where a list is quoted; else the unit."""
+    for block in blocks(text[: unit[1]]):
+        if block.kind == LIST and block.start <= span[0] < block.end:
+            return next((row.body, row.end) for row in reversed(entries(text, block)) if row.start <= span[0])
+    return unit
 
 
 def _one_entry(text: str, span: tuple[int, int]) -> bool:
@@ -101,6 +120,12 @@ def _one_entry(text: str, span: tuple[int, int]) -> bool:
     return "\n" not in text[span[0] : span[1]].strip() and any(
         block.kind == LIST and block.start <= span[0] < block.end for block in blocks(text)
     )
+
+
+def _announces(text: str, unit: tuple[int, int], span: tuple[int, int]) -> bool:
+    """Does the span's entry only introduce what is nested under it?"""
+    start, end = _entry(text, unit, span)
+    return quote.introduces(text[start:end])
 
 
 def _words(text: str, unit: tuple[int, int], span: tuple[int, int], policy: Policy) -> str:

@@ -22,7 +22,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -36,7 +35,7 @@ from trainer.sources import Raw
 BANDS, ROWS = 14, 8  # MinHash: copies of similarity .75 share a band with probability .77, of .5 with .05
 SHINGLE = 5  # words
 OVERLAP = 13  # words in a row
-GROUP = 4096  # documents judged at a time
+GROUP = 8_000_000  # characters judged at a time
 SAMPLES = 3  # kept for each reason
 
 
@@ -101,7 +100,7 @@ def clean_domain(
         train_part.open("w", encoding="utf-8") as train,
         held_part.open("w", encoding="utf-8") as held,
     ):
-        for judged in judged_documents(apply, paths):
+        for judged in judged_documents(apply, paths, size=min(GROUP, config.bytes_per_domain or GROUP)):
             text = judged.raw.text
             digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
             reason = judged.reason or seen.copy_of(digest, judged.bands)
@@ -117,11 +116,17 @@ def clean_domain(
     )
 
 
-def judged_documents(apply: Apply, paths: list[Path]) -> Iterator[Judged]:
-    """The documents of files in their order, judged by all processes; only one group of them is in memory."""
-    coming = sources.documents(paths)
-    while group := list(islice(coming, GROUP)):
-        yield from apply(group)
+def judged_documents(apply: Apply, paths: list[Path], *, size: int) -> Iterator[Judged]:
+    """The documents of files in their order, judged by all processes; about `size` characters of them are in memory."""
+    group: list[Raw] = []
+    held = 0
+    for raw in sources.documents(paths):
+        group.append(raw)
+        held += len(raw.text)
+        if held >= size:
+            yield from apply(group)
+            group, held = [], 0
+    yield from apply(group)
 
 
 def write_row(out: TextIO, raw: Raw) -> None:
@@ -146,7 +151,7 @@ def judges(config: CorpusConfig, forbidden: Hashes) -> Iterator[Apply]:
         return
     context = multiprocessing.get_context("spawn")  # forking a process that has threads can hang
     with context.Pool(workers, initializer=prepare, initargs=(config, forbidden)) as pool:
-        yield lambda group: pool.map(judge, group, chunksize=32)
+        yield lambda group: pool.map(judge, group, chunksize=16)
 
 
 def prepare(config: CorpusConfig, forbidden: Hashes) -> None:
@@ -193,8 +198,7 @@ def overlap_grams(data: Path, patterns: tuple[str, ...]) -> tuple[Hashes, dict[s
         if text is None:
             unread[path.suffix.lower() or "no suffix"] += 1
         elif ".jsonl" in path.suffixes:
-            rows = [json.loads(line) for line in text.split("
-") if line]
+            rows = [json.loads(line) for line in text.split("\n") if line]
             parts += [Words(value).grams(OVERLAP) for value in sources.strings(rows)]
         else:
             parts.append(Words(text).grams(OVERLAP))

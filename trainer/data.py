@@ -1,5 +1,7 @@
 """Token shards on disk, and rows cut from them: packed without waste, shuffled anew each epoch, resumable exactly.
 
+    OUT/clean ─► the tokenizer is learnt ─► write(documents) ─► shards ─► Packed ─► rows
+
     write(documents) ─► SPLIT-DOMAIN-000.bin (uint16 ids) + .idx (uint32 tokens a document) + shards.json
     Packed(shards)   ─► row n of length + 1 ids, for any n: epoch, order and cuts follow from (seed, n) alone
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,9 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trainer import files
+from trainer import files, recipe
 from trainer.errors import DataError
-from trainer.tokenizer import Tokenizer
+from trainer.tokenizer import Tokenizer, train
 
 Ids = npt.NDArray[np.uint16]
 SHARD_TOKENS = 100_000_000  # a file is closed after this many
@@ -252,7 +255,51 @@ class Packed:
         return out
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """Settings of the tokenizer and the shards."""
+
+    vocabulary: int = 8192
+    sample_bytes: int = 200_000_000  # of each domain, to learn merges from
+    compress: bool = False  # also write .bin.xz, to carry shards to another machine
+
+
+def tokenize(plan: recipe.Recipe) -> Path:
+    """Learn the tokenizer from clean text and store the text as shards; returns the tokenizer's file."""
+    config = plan.section("tokenizer", TokenizerConfig)
+    clean = sorted((plan.out / "clean").glob("*.*.jsonl"))
+    if not clean:
+        raise DataError(f"{plan.out / 'clean'} holds no clean text; run `trainer corpus` first")
+    words = train((text for path in clean for text in sample(path, config.sample_bytes)), vocabulary=config.vocabulary)
+    words.save(plan.out / "tokenizer.json")
+    stored = (
+        Written(path.name.split(".")[-2], path.name.split(".")[0], text) for path in clean for text in sample(path, 0)
+    )
+    entries = write(stored, words, plan.out / "shards", compress=config.compress)
+    for entry in entries:
+        sys.stderr.write(
+            f"shard  {entry.file}: {entry.tokens:,} tokens, {entry.bytes / entry.tokens:.2f} bytes a token\n"
+        )
+    return plan.out / "tokenizer.json"
+
+
+def sample(path: Path, most: int) -> Iterator[str]:
+    """Texts of a JSONL file, up to `most` bytes; 0: all."""
+    given = 0
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            text = json.loads(line)["text"]
+            given += len(line)
+            if 0 < most < given:
+                return
+            yield text
+
+
 def documents_of(ids: npt.NDArray[Any], end: int) -> npt.NDArray[np.int32]:
     """Which document of its row each token belongs to: ids [rows, time] to numbers from 0; `<|end|>` closes its own."""
     closing: npt.NDArray[np.int32] = (ids == end).astype(np.int32)
     return np.cumsum(closing, axis=1, dtype=np.int32) - closing
+
+
+if __name__ == "__main__":
+    recipe.main(tokenize)

@@ -16,10 +16,9 @@ Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +89,8 @@ class EncoderReader(nn.Module):
         """Write a model folder; `settings` holds name, threshold, length and whatever the model card states."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
+        config = replace(self.encoder.config, positions=int(settings["length"]))  # later places are never served
+        tensors["encoder.places.weight"] = tensors["encoder.places.weight"][: config.positions].contiguous()
         words = self.encoder.words.weight.detach().float()  # [vocabulary, width]
         scale = words.abs().amax(1).clamp_min(1e-8) / 127
         del tensors["encoder.words.weight"]
@@ -97,8 +98,9 @@ class EncoderReader(nn.Module):
         tensors["encoder.words.scale"] = scale
         save_file(tensors, str(folder / "model.part"))
         (folder / "model.part").replace(folder / "model.safetensors")
-        shutil.copyfile(tokenizer, folder / "tokenizer.json")
-        full = {"format": FORMAT, "kind": "encoder"} | settings | {"encoder": asdict(self.encoder.config)}
+        words_file = json.loads(tokenizer.read_text(encoding="utf-8"))
+        (folder / "tokenizer.json").write_text(json.dumps(words_file, separators=(",", ":")), encoding="utf-8")
+        full = {"format": FORMAT, "kind": "encoder"} | settings | {"encoder": asdict(config)}
         (folder / "config.json").write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
 
     @torch.inference_mode()

@@ -92,7 +92,7 @@ class RowBatches:
         return collate([self.show(self.rows[i], chance) for i in self.order[1][position]], self.words)
 
     def arrange(self, epoch: int) -> np.ndarray:
-        """Row numbers [batches, rows of a batch]: shuffled, then like lengths together inside windows, then shuffled."""
+        """Row numbers [batches, rows of a batch]: shuffled, like lengths together inside windows, shuffled."""
         chance = np.random.default_rng([self.config.seed, 2, epoch])
         size = self.config.rows_per_batch
         order = chance.permutation(len(self.rows))[: self.per_epoch * size]

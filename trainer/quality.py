@@ -2,8 +2,8 @@
 
 Takes   one normalised text.
 Gives   the name of the first rule it breaks, or None. The corpus compares documents by the hashes of `Words`.
-Source  word, symbol, stop-word and repetition rules with their limits: Gopher, Rae et al., arXiv:2112.11446, table A1 and
-        A.1.1. Line rules and the replacement of addresses: FineWeb, Penedo et al., arXiv:2406.17557, appendix E.
+Source  word, symbol, stop-word and repetition rules with their limits: Gopher, Rae et al., arXiv:2112.11446, A.1.1
+        and table A1. Line rules and the replacement of addresses: FineWeb, Penedo et al., arXiv:2406.17557, appendix E.
 Changed for handbooks and manuals, which are shorter and hold more lists than web pages: 30 words suffice (Gopher: 50),
         lists may fill a page when they hold sentences, and a page of short lines is dropped only if no line ends one.
 """
@@ -107,7 +107,7 @@ def word_rule(text: str, words: Words, limits: QualityConfig) -> str | None:
         return "mean word length"
     if (text.count("#") + text.count("...") + text.count("…")) / count > limits.most_symbols:
         return "symbols"
-    if sum(any(c.isalpha() for c in word) for word in words.words) / count < limits.least_alphabetic:
+    if 1 - sum(map(str.isdigit, words.words)) / count < limits.least_alphabetic:
         return "words without letters"
     if len(STOP_WORDS.intersection(words.words)) < limits.least_stop_words:
         return "no English sentences"

@@ -110,6 +110,11 @@ def convert(value: Any, hint: Any, *, where: str) -> Any:
     raise RecipeError(f"{where} is {value!r}; it takes {getattr(hint, '__name__', hint)}")
 
 
+def plain(plan: Recipe) -> dict[str, Any]:
+    """A recipe as plain values, to be written down with its result; folders of this machine are left out."""
+    return {"name": plan.name, **{name: dict(values) for name, values in plan.sections.items()}}
+
+
 def main(stage: Callable[[Recipe], Path], arguments: Sequence[str] | None = None) -> None:
     """The command line of one stage: `--config FILE [--data DIR] [--out DIR] [--set section.key=value ...]`."""
     parser = argparse.ArgumentParser(description=(stage.__doc__ or "").splitlines()[0])

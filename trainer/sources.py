@@ -17,21 +17,6 @@ from typing import Any, NamedTuple, TextIO
 
 from trainer.errors import DataError
 
-TEXT_SUFFIXES = {
-    ".md",
-    ".txt",
-    ".rst",
-    ".html",
-    ".htm",
-    ".csv",
-    ".json",
-    ".jsonl",
-    ".xml",
-    ".eml",
-    ".yaml",
-    ".yml",
-    ".tsv",
-}
 ZIPPED_SUFFIXES = {".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub"}
 BLOCK_END = re.compile(r"</(?:\w+:)?(?:p|t|si|h\d|li|tr|td|title|div)>|<br\s*/?>", re.IGNORECASE)
 TAG = re.compile(r"<[^>]*>")
@@ -79,7 +64,7 @@ def open_text(path: Path) -> TextIO:
 
 
 def plain_text(path: Path) -> str | None:
-    """The words of a file, good enough to compare runs of words; None for a kind that is not read."""
+    """The words of a file, good enough to compare runs of words; None for a kind that is not text."""
     suffix = path.suffix.lower()
     if suffix == ".xz":
         return lzma.decompress(path.read_bytes()).decode("utf-8", "replace")
@@ -89,10 +74,13 @@ def plain_text(path: Path) -> str | None:
             return "\n".join(without_tags(box.read(name).decode("utf-8", "replace")) for name in names)
     if suffix == ".pdf":
         return pdf_text(path)
-    if suffix in TEXT_SUFFIXES:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return without_tags(text) if suffix in {".html", ".htm", ".xml"} else text
-    return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text:
+        return None
+    return without_tags(text) if suffix in {".html", ".htm", ".xml"} else text
 
 
 def without_tags(markup: str) -> str:
