@@ -2,8 +2,8 @@
 
     OUT/rows/train.jsonl ─► sources and their order, anew each epoch ─► chat.render ─► batches of like length ─► loop
 
-Takes   the newest checkpoint of `OUT/pretrain` (or `base`) and reading rows (`trainer.rows`); where `OUT/rows` is
-        missing they are made from `DATA/qa/train`, without what evaluation sets hold.
+Takes   the newest checkpoint of `OUT/pretrain` (or `base`) and reading rows; where `OUT/rows` is missing,
+        `mixture.py` makes them.
 Gives   `OUT/finetune/step-N`.
 Loss    span (cross-entropy of start and end over all text tokens of all sources), support (is there an answer at all),
         evidence (for each source), answer (next token of the spoken part, looking back only). Rows whose gold source is
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer import chat, checkpoint, loop, recipe, rows, tokenizer
+from trainer import chat, checkpoint, loop, mixture, recipe, rows, tokenizer
 from trainer.chat import Source
 from trainer.errors import DataError, RecipeError
 from trainer.loop import Batch
@@ -49,7 +49,6 @@ class FinetuneConfig(loop.LoopConfig):
     most_sources: int = 4
     withheld: float = 0.3  # share of rows that are shown without their gold source
     spoken_tokens: int = 96  # longest answer with quotation that is learnt
-    most_questions: int = 0  # read this many from DATA/qa/train; 0: all
     term_weights: dict[str, float] = field(default_factory=lambda: {"answer": 0.5})  # 1 where not named
 
 
@@ -203,30 +202,13 @@ def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> 
     }
 
 
-def make_rows(plan: recipe.Recipe, folder: Path, *, most: int, misses: int, seed: int) -> None:
-    """Write train.jsonl and dev.jsonl (each twentieth question) from `DATA/qa/train`."""
-    banned = rows.forbidden_grams(rows.held_out_texts(plan.data))
-    examples = [
-        example
-        for path in sorted((plan.data / "qa" / "train").glob("*.jsonl*"))
-        for example in rows.question_file(path, seed=seed)
-        if example.text and banned.isdisjoint(rows.grams(example.text))
-    ]
-    if not examples:
-        raise DataError(f"{plan.data / 'qa' / 'train'} holds no question with a span; give --data or [finetune] rows")
-    order = np.random.default_rng(seed).permutation(len(examples))[: most or None]
-    made = list(rows.with_near_misses([examples[i] for i in order], misses=misses, seed=seed))
-    rows.write_rows([row for i, row in enumerate(made) if i % 20], folder / "train.jsonl")
-    rows.write_rows(made[::20], folder / "dev.jsonl")
-
-
 def finetune(plan: recipe.Recipe) -> Path:
     """Teach a pretrained trunk to read, refuse and quote; returns the last checkpoint. Run again, it goes on."""
     config = plan.section("finetune", FinetuneConfig)
     words = tokenizer.load(plan.out / "tokenizer.json")
     path = config.rows or plan.out / "rows" / "train.jsonl"
     if config.rows is None and not path.is_file():
-        make_rows(plan, path.parent, most=config.most_questions, misses=config.most_sources, seed=config.seed)
+        mixture.make(plan)
     torch.manual_seed(config.seed)
     model = checkpoint.load(config.base or plan.out / "pretrain")
     if model.config.vocabulary != words.size:
