@@ -1,0 +1,189 @@
+"""Table rows of a page get the headers that stand above their columns.
+
+Takes   lines with positions, in reading order.
+Gives   runs of lines that are tables, each row as `Label | Header: value | Header: value`. Where no header stands above a
+        column its value stays plain: a wrong header would be worse.
+Scope   tables of numbers (periods over amounts, as in accounts) and ruled lists whose cells stand below each other. Cells are
+        matched to columns by their right edge, as numbers are set; a header that is centred over several columns names all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.load.layout import Cell, Line
+from rag.load.rows import is_quantity
+
+_VALUE = re.compile(r"[\s($€£¥+\-–—]*(?:\d[\d,.\s]*|[—–-]+|N/?A|NM|\*)\s*(?:[)%]|pts|bps|x)*\s*\)?", re.IGNORECASE)
+_REACH = 7.5  # line heights above the first row in which headers stand
+_WIDE = 0.62  # of the page's text width: a line of running text
+_LONGEST_NAME = 60
+_STUB = re.compile(r",$|\b(?:ended|ending|as of|at)\b", re.IGNORECASE)
+
+
+def is_row(line: Line) -> bool:
+    """A label with values beside it, or values alone."""
+    return len(line.cells) > 1 and any(_is_value(cell.text) for cell in line.cells[1:])
+
+
+def _is_value(text: str) -> bool:
+    return _VALUE.fullmatch(text) is not None and not re.fullmatch(r"(?:19|20)\d\d", text.strip())
+
+
+def tables(lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """Index ranges of `lines` that are tables: rows, with short label lines between them, and the headers above."""
+    width = max((line.right for line in lines), default=0) - min((line.left for line in lines), default=0)
+    found: list[tuple[int, int]] = []
+    number = 0
+    while number < len(lines):
+        if not is_row(lines[number]):
+            number += 1
+            continue
+        end = number + 1
+        at = end
+        while at < len(lines) and (is_row(lines[at]) or _is_label(lines[at], width)):
+            at += 1
+            if is_row(lines[at - 1]):
+                end = at
+            elif at - end >= 3:
+                break
+        if sum(is_row(line) for line in lines[number:end]) >= 2:
+            floor = found[-1][1] if found else 0
+            found.append((_header_start(lines, number, floor, width), end))
+        number = end
+    return found
+
+
+def _is_label(line: Line, width: float) -> bool:
+    return line.right - line.left < _WIDE * width and len(line.text) < 90
+
+
+def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -> int:
+    """How far up the lines belong to the header: short, close, and over the columns of values."""
+    row = lines[first]
+    edge = row.cells[1].left if not _is_value(row.cells[0].text) else row.cells[0].left
+    start = first
+    at = first - 1
+    while at >= floor and first - at <= 24:
+        line = lines[at]
+        height = line.bottom - row.bottom
+        if not 0 <= height < _REACH * row.height or any(len(cell.text) > _LONGEST_NAME for cell in line.cells):
+            break
+        if line.right - line.left >= _WIDE * width and len(line.cells) == 1:
+            break
+        if any(cell.right > edge - 1.5 * row.height for cell in line.cells):
+            start = at
+        elif first - at > 4 and start < at:
+            break
+        at -= 1
+    return start
+
+
+def render(lines: Sequence[Line]) -> list[str]:
+    """The lines of one table, each row with its headers."""
+    body = next(number for number, line in enumerate(lines) if is_row(line))
+    columns = _columns(lines[body:])
+    edge = columns[0][0] - 1.5 * lines[body].height if columns else 0.0
+    over = [cell for line in lines[:body] for cell in line.cells if cell.right > edge and cell.text[0] != "("]
+    names = _names(over, columns)
+    if not any(names):  # nothing is known about the columns: leave every line as it stands
+        return [line.text for line in lines]
+    stubs = [cell for line in lines[:body] for cell in line.cells if not (cell.right > edge and cell.text[0] != "(")]
+    for stub in stubs:  # `Three Months Ended June 30,` beside `2023` and `2022`
+        if _STUB.search(stub.text) and any(abs(cell.bottom - stub.bottom) < 0.5 * cell.height for cell in over):
+            names = [f"{stub.text} {name}" if name else name for name in names]
+    captions = [" ".join(stub.text for stub in stubs)] if stubs else []
+    return [*captions, *_body(lines[body:], columns, names)]
+
+
+def _body(lines: Sequence[Line], columns: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
+    """Rows with their headers. A label such as `Cost of sales:` also stands before the rows indented below it."""
+    found: list[str] = []
+    group: Line | None = None
+    broken: Line | None = None  # a label whose last words stand in the row below
+    for number, line in enumerate(lines):
+        if not is_row(line):
+            following = lines[number + 1] if number + 1 < len(lines) else None
+            if following is not None and is_row(following) and following.text[:1].islower():
+                broken = line
+                continue
+            group = line if line.text.endswith(":") else None if group and line.left <= group.left else group
+            found.append(line.text)
+            continue
+        row = _row(line, columns, names)
+        if broken is not None:
+            row, broken = f"{broken.text} {row}", None
+        if group is not None and line.left > group.left + 2:
+            row = f"{group.text} {row}"
+        elif group is not None:
+            group = None
+        found.append(row)
+    return found
+
+
+def _columns(rows: Sequence[Line]) -> list[tuple[float, float]]:
+    """Left and right edges of the columns of values, found by their common right edges."""
+    values = [cell for line in rows if is_row(line) for cell in line.cells[1:] if _is_value(cell.text)]
+    if not values:
+        return []
+    slack = 0.9 * values[0].height
+    groups: list[list[Cell]] = []
+    for cell in sorted(values, key=lambda cell: cell.right):
+        if groups and cell.right - groups[-1][-1].right < slack:
+            groups[-1].append(cell)
+        else:
+            groups.append([cell])
+    return [(min(c.left for c in group), max(c.right for c in group)) for group in groups]
+
+
+def _names(above: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[str]:
+    """The words over each column, top to bottom."""
+    levels: list[list[Cell]] = []
+    for cell in sorted(above, key=lambda cell: -cell.bottom):
+        if levels and abs(levels[-1][0].bottom - cell.bottom) < 0.5 * cell.height:
+            levels[-1].append(cell)
+        else:
+            levels.append([cell])
+    names: list[list[str]] = [[] for _ in columns]
+    for level in levels:
+        for column, cell in _placed(level, columns):
+            names[column].append(cell.text)
+    return [" ".join(parts).rstrip(":") for parts in names]
+
+
+def _placed(level: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[tuple[int, Cell]]:
+    """Which header of one height names which column."""
+    placed: list[tuple[int, Cell]] = []
+    for cell in level:
+        touched = [n for n, (left, right) in enumerate(columns) if cell.left < right + 2 and cell.right > left - 2]
+        placed.extend((column, cell) for column in touched)
+    free = [n for n in range(len(columns)) if n not in {column for column, _ in placed}]
+    for column in free:  # a name centred over several columns does not reach over the outer ones
+        middle = sum(columns[column]) / 2
+        nearest = min(level, key=lambda cell: abs((cell.left + cell.right) / 2 - middle))
+        own = [n for n, cell in placed if cell is nearest]
+        if own and _is_centred(nearest, [*own, column], columns):
+            placed.append((column, nearest))
+    return placed
+
+
+def _is_centred(cell: Cell, over: Sequence[int], columns: Sequence[tuple[float, float]]) -> bool:
+    """The name's middle is that of the columns taken together, within half a column."""
+    left, right = min(columns[n][0] for n in over), max(columns[n][1] for n in over)
+    return abs((cell.left + cell.right) / 2 - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
+
+
+def _row(line: Line, columns: Sequence[tuple[float, float]], names: Sequence[str]) -> str:
+    parts: list[str] = []
+    for number, cell in enumerate(line.cells):
+        if number == 0 and not is_quantity(cell.text):
+            parts.append(cell.text)
+            continue
+        column = next(
+            (n for n, (left, right) in enumerate(columns) if abs(cell.right - right) < cell.height or left <= cell.right <= right),
+            None,
+        )
+        name = names[column] if column is not None else ""
+        parts.append(f"{name}: {cell.text}" if name else cell.text)
+    return " | ".join(parts)

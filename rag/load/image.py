@@ -1,0 +1,132 @@
+"""Pictures of text become text, where tesseract is installed.
+
+Takes   a path (.png, .jpg, .jpeg, .tif, .tiff), or an image in memory (a scanned PDF page).
+Gives   one Page a picture, numbered, `ocr=True`. A page whose words cannot be read is empty and its note says why:
+        a photograph holds no text, which is no error; a missing tesseract comes with the line that installs it.
+Refuses damaged pictures, and pictures too large to be a page (LoadError).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rag.errors import LoadError, MissingExtra, need
+from rag.load.html import plain
+from rag.types import Page
+
+CURE = "install OCR: `apt-get install tesseract-ocr` (Debian, Ubuntu) or `brew install tesseract` (macOS)"
+LARGEST_PIXELS = 100_000_000  # an A3 page at 600 dpi has 70 million
+SECONDS_A_PAGE = 90
+_SURE = 45  # per cent: words below it are mostly texture
+_FEWEST_LETTERS = 8  # fewer on a whole page are specks
+_SMALLEST = 1_000  # pixels of the longer side below which a picture is enlarged before it is read
+
+
+def pages(path: Path) -> Iterator[Page]:
+    """Read one picture; a TIFF may hold several."""
+    pillow = need("PIL.Image", extra="formats", task="Reading pictures")
+    with pillow.open(path) as picture:
+        for number in range(1, getattr(picture, "n_frames", 1) + 1):
+            if number > 1:
+                picture.seek(number - 1)
+            width, height = picture.size
+            if width * height > LARGEST_PIXELS:
+                raise LoadError(f"{path.name}: {width} x {height} pixels, the limit is {LARGEST_PIXELS:,}; scale it down")
+            yield read(picture, number)
+
+
+def missing() -> str | None:
+    """Why pictures cannot be read here, with the cure; None where they can."""
+    if shutil.which("tesseract") is None:
+        return CURE
+    try:
+        need("pytesseract", extra="formats", task="OCR")
+    except MissingExtra as error:
+        return str(error)
+    return None
+
+
+def read(picture: Any, number: int) -> Page:
+    """Recognise the text of one picture, upright or turned by a quarter."""
+    why = missing()
+    if why:
+        return Page(number, "", ocr=True, note=f"page {number} is a picture and was not read; {why}")
+    picture = _prepared(picture)
+    try:
+        text = _upright(picture)
+    except RuntimeError as error:  # pytesseract: time ran out
+        return Page(number, "", ocr=True, note=f"page {number} is a picture and was not read ({error}); scan it again")
+    note = None if text else f"page {number} is a picture in which no text was found"
+    return Page(number, text, ocr=True, note=note)
+
+
+def _prepared(picture: Any) -> Any:
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        pillow = need("PIL.Image", extra="formats", task="OCR")
+        white = pillow.new("RGBA", picture.size, "white")
+        white.alpha_composite(picture.convert("RGBA"))
+        picture = white
+    picture = picture.convert("L")
+    if 0 < max(picture.size) < _SMALLEST:
+        factor = 2 if max(picture.size) * 2 > _SMALLEST // 2 else 3
+        picture = picture.resize((picture.width * factor, picture.height * factor))
+    return picture
+
+
+def _upright(picture: Any) -> str:
+    """Read as it stands; only where that gives little, ask which way is up and read again."""
+    text, sure = _recognised(picture)
+    if sure >= 70:
+        return text
+    turned = _turn(picture)
+    if turned:
+        again, surer = _recognised(picture.rotate(-turned, expand=True))
+        if surer > sure:
+            return again
+    return text
+
+
+def _turn(picture: Any) -> int:
+    """Degrees to turn clockwise, as tesseract's orientation model sees it."""
+    library = need("pytesseract", extra="formats", task="OCR")
+    try:
+        seen = library.image_to_osd(picture, output_type=library.Output.DICT, timeout=SECONDS_A_PAGE, config="--dpi 200")
+    except library.TesseractError:  # too few characters to tell
+        return 0
+    return int(seen.get("rotate", 0)) if float(seen.get("orientation_conf", 0)) > 0.5 else 0
+
+
+def _recognised(picture: Any) -> tuple[str, float]:
+    """Text in paragraphs, and the mean confidence of its words in per cent."""
+    library = need("pytesseract", extra="formats", task="OCR")
+    os.environ.setdefault("OMP_THREAD_LIMIT", "1")  # tesseract's threads slow each other down on small machines
+    data = library.image_to_data(
+        picture, lang=_languages(), output_type=library.Output.DICT, timeout=SECONDS_A_PAGE, config="--dpi 200"
+    )
+    paragraphs: dict[tuple[int, int], dict[int, list[str]]] = {}
+    total = weight = 0.0
+    for index, word in enumerate(data["text"]):
+        sure = float(data["conf"][index])
+        if not word.strip() or sure < _SURE:
+            continue
+        total += sure * len(word)
+        weight += len(word)
+        key = (data["block_num"][index], data["par_num"][index])
+        paragraphs.setdefault(key, {}).setdefault(data["line_num"][index], []).append(word)
+    text = "\n\n".join("\n".join(plain(" ".join(line)) for line in lines.values()) for lines in paragraphs.values())
+    if sum(character.isalnum() for character in text) < _FEWEST_LETTERS or total / weight < 60:
+        return "", 0.0
+    return text, total / weight
+
+
+@lru_cache(maxsize=1)
+def _languages() -> str:
+    """All installed languages: whoever installs one wants it read. English first."""
+    library = need("pytesseract", extra="formats", task="OCR")
+    names = [name for name in library.get_languages(config="") if name not in ("osd", "eng", "equ")]
+    return "+".join(["eng", *names[:3]])

@@ -1,0 +1,229 @@
+"""Characters with positions become lines, and lines become headings, paragraphs, lists and table rows.
+
+    characters ─► cells (runs without a gap) ─► lines ─┬─► tables: rows with their column headers (`columns.py`)
+                                                       └─► headings by size and weight, list items, paragraphs
+
+Takes   the characters of a page in the order of its content, with boxes in points; y grows upwards.
+Gives   blocks of text in the convention of `rag.load`.
+Order   that of the content is kept: in files made by programs it is the reading order, columns included; sorting by position
+        would weave columns together. Only cells that follow each other on one height become a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_GAP = 1.0  # line heights between two cells; spaces between words stay below half of one
+_SAME_LINE = 0.45  # share of the height by which neighbours must overlap
+_HEADING_SIZE = 1.12  # times the size of the body text
+_LONGEST_HEADING = 120
+_ITEM = re.compile(r"(?:[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]\s+\S|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]\s+\S)")
+_BULLET = re.compile(r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–]\s+")
+_LEADERS = re.compile(r"\s*(?:\.\s?){4,}\s*")
+_TRAILING_SIGN = re.compile(r"(.*[\d)%—–])\s+(US\$|[$€£¥])")
+_ENDS = (".", ";", ",", ":")
+
+
+@dataclass(slots=True)
+class Cell:
+    """A run of characters without a gap."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    bold: bool = False
+
+    @property
+    def height(self) -> float:
+        """Of the characters' boxes, in points: about 1.2 times the size of the type."""
+        return self.top - self.bottom
+
+
+@dataclass(slots=True)
+class Line:
+    """Cells on one height, left to right."""
+
+    cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its words; cells are parted by a bar."""
+        return " | ".join(cell.text for cell in self.cells)
+
+    @property
+    def left(self) -> float:
+        """Where it begins."""
+        return self.cells[0].left
+
+    @property
+    def right(self) -> float:
+        """Where it ends."""
+        return self.cells[-1].right
+
+    @property
+    def height(self) -> float:
+        """Of its tallest cell."""
+        return max(cell.height for cell in self.cells)
+
+    @property
+    def bottom(self) -> float:
+        """Lower edge of its first cell."""
+        return self.cells[0].bottom
+
+    @property
+    def bold(self) -> bool:
+        """All of it is set in bold type."""
+        return all(cell.bold for cell in self.cells)
+
+
+def lines(cells: Sequence[Cell]) -> list[Line]:
+    """Cells that follow each other to the right on one height are a line."""
+    found: list[Line] = []
+    for cell in cells:
+        if found and _beside(found[-1].cells[-1], cell):
+            found[-1].cells.append(cell)
+        else:
+            found.append(Line([cell]))
+    return [_joined(line) for line in found]
+
+
+def _beside(left: Cell, right: Cell) -> bool:
+    overlap = min(left.top, right.top) - max(left.bottom, right.bottom)
+    return right.left >= left.right - 1 and overlap > _SAME_LINE * min(left.height, right.height)
+
+
+def _joined(line: Line) -> Line:
+    """Cells that are one value: a currency sign and its amount, an amount and its bracket or per cent sign."""
+    cells: list[Cell] = []
+    for cell in (part for whole in line.cells for part in _signs_apart(whole)):
+        last = cells[-1] if cells else None
+        sign_before = last is not None and last.text in ("$", "€", "£", "¥", "(", "($", "$(", "-", "–", "US$", "CHF")
+        sign_after = cell.text in (")", "%", ")%", "%)", "pts", "*") and last is not None and last.text[-1:].isdigit()
+        close = last is not None and cell.left - last.right < _GAP * min(cell.height, last.height)
+        if last is not None and (sign_before or sign_after or (close and last.text[-1:].isdigit() and cell.text == ")")):
+            space = " " if sign_before and last.text[-1] not in "($" or last.text[-1:] == "$" else ""
+            last.text += space + cell.text
+            last.right = cell.right
+        else:
+            cells.append(cell)
+    return Line(cells)
+
+
+def _signs_apart(cell: Cell) -> list[Cell]:
+    """`15,535 $` is an amount and the sign of the next column's amount."""
+    found = _TRAILING_SIGN.fullmatch(cell.text)
+    if found is None:
+        return [cell]
+    edge = cell.right - (cell.right - cell.left) * (len(cell.text) - len(found[1])) / len(cell.text)
+    amount = Cell(found[1], cell.left, edge, cell.bottom, cell.top, cell.bold)
+    return [amount, Cell(found[2], edge, cell.right, cell.bottom, cell.top, cell.bold)]
+
+
+def body_height(found: Sequence[Line]) -> float:
+    """The height of most of the text."""
+    weights: Counter[float] = Counter()
+    for line in found:
+        weights[round(line.height * 2) / 2] += len(line.text)
+    return weights.most_common(1)[0][0] if weights else 1.0
+
+
+def heading_level(line: Line, body: float, roomy: bool) -> int:
+    """2 to 4 for a heading (1 is the document's title), else 0. `roomy`: space above, or a change of type below."""
+    text = line.text
+    if len(line.cells) > 1 or len(text) > _LONGEST_HEADING or sum(c.isalpha() for c in text) < 3 or text[0] == "(":
+        return 0
+    if line.height >= body * 1.5:
+        return 2
+    if line.height >= body * _HEADING_SIZE and not text.endswith((",", ";")):
+        return 3
+    if line.bold and roomy and not text.endswith(_ENDS) and not text[0].islower():
+        return 4
+    return 0
+
+
+def paragraphs(found: Sequence[Line], body: float) -> list[str]:
+    """Blocks of running text: lines of one paragraph joined, headings and list items recognised."""
+    blocks: list[str] = []
+    paragraph: list[Line] = []
+    level = 0  # of the heading that `paragraph` is, else 0
+    for number, line in enumerate(found):
+        above = found[number - 1] if number else None
+        below = found[number + 1] if number + 1 < len(found) else None
+        here = heading_level(line, body, _roomy(above, line, below))
+        if paragraph and here == level and _goes_on(paragraph, line, found, heading=bool(here)):
+            paragraph.append(line)
+            continue
+        if paragraph:
+            blocks.append(_block(paragraph, level))
+        paragraph, level = [line], here
+    if paragraph:
+        blocks.append(_block(paragraph, level))
+    return _lists_closed(blocks)
+
+
+def _roomy(above: Line | None, line: Line, below: Line | None) -> bool:
+    """Stands by itself: distance above, and below it either distance or text of another weight."""
+    lone_above = above is None or above.bottom - line.cells[0].top > 0.3 * line.height or above.bottom < line.bottom
+    return lone_above and (below is None or not below.bold or line.bottom - below.cells[0].top > 0.3 * line.height)
+
+
+def _goes_on(paragraph: Sequence[Line], line: Line, page: Sequence[Line], *, heading: bool) -> bool:
+    """`line` continues the paragraph: same type, next below, not indented anew, the line above was full."""
+    last = paragraph[-1]
+    distance = last.bottom - line.bottom
+    if not 0 < distance < 2.1 * max(last.height, line.height) or abs(last.height - line.height) > 0.15 * line.height:
+        return False
+    if len(last.cells) > 1 or len(line.cells) > 1:
+        return False
+    if heading:
+        return distance < 1.4 * line.height
+    if len(paragraph) > 1 and distance > 1.25 * (paragraph[-2].bottom - last.bottom):
+        return False
+    item = _ITEM.match(paragraph[0].text) is not None
+    if _ITEM.match(line.text) and (item or line.text[0] in "•●▪■◦○\uf0b7" or last.text.endswith(_ENDS)):
+        return False
+    if line.left > last.left + 1.2 * line.height and not (item and len(paragraph) == 1):
+        return False  # a new paragraph begins indented
+    if item and line.left < paragraph[0].left - 1:
+        return False
+    margin = max((other.right for other in page if abs(other.left - line.left) < 3 * line.height), default=line.right)
+    first_word = line.text.split(" ", 1)[0]
+    room = (line.right - line.left) / max(1, len(line.text)) * (len(first_word) + 1)
+    return last.right + room > margin - 0.5 * line.height or last.text.endswith("-")
+
+
+def _block(paragraph: Sequence[Line], level: int) -> str:
+    text = ""
+    for line in paragraph:
+        words = _LEADERS.sub(" | ", line.text).strip(" |")
+        if text.endswith("-") and words[:1].islower():
+            text += "\n" + words  # `clean` knows the document's words and joins the halves
+        else:
+            text += (" " if text else "") + words
+    if level:
+        return f"{'#' * level} {text.replace(chr(10), '')}"
+    if bullet := _BULLET.match(text):
+        return "- " + text[bullet.end() :]
+    if re.match(r"\d{1,2}\) ", text):
+        return text.replace(")", ".", 1)
+    return text if not re.match(r"#{1,6} ", text) else f" {text}"
+
+
+def _lists_closed(blocks: list[str]) -> list[str]:
+    """Items of one list stand on neighbouring lines."""
+    closed: list[str] = []
+    for block in blocks:
+        if closed and _is_item(block) and _is_item(closed[-1].rsplit("\n", 1)[-1]):
+            closed[-1] += "\n" + block
+        else:
+            closed.append(block)
+    return closed
+
+
+def _is_item(text: str) -> bool:
+    return re.match(r"(?:- |\d{1,2}\. )\S", text) is not None

@@ -1,0 +1,199 @@
+"""PDF pages become text, page by page.
+
+Takes   a path (.pdf).
+Gives   one Page a page, numbered from 1: paragraphs joined from their lines, headings by size and weight of type (level 2 and
+        below: a PDF's title is its file's name), table rows on one line with their column headers, lists. A page that is only
+        a picture is read by OCR where tesseract is installed; else it is empty and its note has the cure.
+Refuses files that need a password (LoadError); one that opens without it is read.
+Uses    pypdfium2 for the characters, pypdf to tell why a file does not open. PDFium is not thread-safe: one file at a time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rag.errors import LoadError, need
+from rag.load import columns, image, layout
+from rag.load.layout import Cell
+from rag.types import Page
+
+_LOCK = threading.RLock()
+_MOST_PAGES = 20_000
+_MOST_CHARACTERS = 200_000  # of a page; more is a drawing made of letters
+_FEWEST_CHARACTERS = 30  # a page with fewer, and with a large picture, is a scan with a stamp on it
+_PICTURE_SHARE = 0.4  # of the page's area
+_OCR_DPI = 200
+_HYPHEN_AT_END = 0x02  # PDFium's mark for a word divided at the line's end
+_GAP = 1.0  # line heights between two cells of a row
+_BOLD_FROM = 600  # weight of type
+
+
+def pages(path: Path) -> Iterator[Page]:
+    """Read one PDF."""
+    pdfium = need("pypdfium2", extra="formats", task="Reading .pdf")
+    with _LOCK:
+        try:
+            document = pdfium.PdfDocument(path)
+        except pdfium.PdfiumError as error:
+            raise LoadError(_why(path, error)) from error
+        count = min(len(document), _MOST_PAGES)
+    try:
+        for index in range(count):
+            with _LOCK:
+                page = _page(pdfium.raw, document, index)
+            yield page
+        if not count:
+            raise LoadError(f"{path.name}: holds no pages; open it in its program and save it again")
+    finally:
+        with _LOCK:
+            document.close()
+
+
+def _why(path: Path, error: Exception) -> str:
+    """PDFium says little: ask pypdf whether it is the password."""
+    pypdf = need("pypdf", extra="formats", task="Reading .pdf")
+    try:
+        encrypted = bool(pypdf.PdfReader(path).is_encrypted)
+    except Exception:  # damaged beyond pypdf too: then PDFium's word stands
+        encrypted = "password" in str(error).lower()
+    if encrypted:
+        return f"{path.name}: protected by a password; remove the password and add it again"
+    return f"{path.name}: damaged ({error}); open it in a viewer, print it to a new PDF and add that"
+
+
+def _page(raw: Any, document: Any, index: int) -> Page:
+    number = index + 1
+    try:
+        page = document[index]
+    except RuntimeError as error:  # pypdfium2's error: this page is damaged, the others may be whole
+        return Page(number, "", note=f"page {number}: damaged and not read ({error}); print the file to a new PDF")
+    try:
+        textpage = page.get_textpage()
+        cells = _cells(raw, textpage)
+        text = _text(cells)
+        letters = sum(len(cell.text) for cell in cells)
+        textpage.close()
+        if letters < _FEWEST_CHARACTERS and _is_picture(raw, page):
+            recognised = image.read(page.render(scale=_OCR_DPI / 72).to_pil(), number)
+            if recognised.text or not text:
+                return recognised
+        return Page(number, text)
+    finally:
+        page.close()
+
+
+def _text(cells: list[Cell]) -> str:
+    found = [line for line in layout.lines(cells) if any(c.isalnum() for c in line.text)]
+    body = layout.body_height(found)
+    blocks: list[str] = []
+    at = 0
+    for start, end in columns.tables(found):
+        blocks.extend(layout.paragraphs(found[at:start], body))
+        blocks.append("\n".join(columns.render(found[start:end])))
+        at = end
+    blocks.extend(layout.paragraphs(found[at:], body))
+    return "\n\n".join(blocks)
+
+
+def _is_picture(raw: Any, page: Any) -> bool:
+    """A picture covers a good part of the page."""
+    width, height = page.get_size()
+    for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = item.get_bounds()
+        if (right - left) * (top - bottom) > _PICTURE_SHARE * width * height:
+            return True
+    return False
+
+
+def _cells(raw: Any, textpage: Any) -> list[Cell]:
+    """Runs of characters without a gap. Two calls a character: text alone would lose rows, boxes alone the order."""
+    count = min(raw.FPDFText_CountChars(textpage), _MOST_CHARACTERS)
+    turn = _turn(raw, textpage, count)
+    box = raw.FS_RECTF()
+    cells: list[Cell] = []
+    letters: list[str] = []
+    left = right = bottom = top = 0.0
+    first = 0
+    space = False
+
+    def close() -> None:
+        nonlocal space
+        text = "".join(letters).strip()
+        if text:
+            cells.append(Cell(text, left, right, bottom, top, _is_bold(raw, textpage, first)))
+        letters.clear()
+        space = False
+
+    get_code, get_box = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
+    high = 0
+    for index in range(count):
+        code = get_code(textpage, index)
+        if code in (0x20, 0xA0, 0x09):
+            space = True
+            continue
+        if code in (0x0D, 0x0A):
+            close()
+            continue
+        if 0xD800 <= code < 0xDC00:  # first half of a character beyond 16 bits
+            high = code
+            continue
+        if 0xDC00 <= code < 0xE000 and high:
+            code, high = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00), 0
+        if code in (_HYPHEN_AT_END, 0xFFFE):
+            code = 0x2D
+        if code < 0x20 or 0xD800 <= code < 0xE000 or not get_box(textpage, index, box):
+            continue
+        x0, x1, y0, y1 = _turned(turn, box)
+        height = top - bottom
+        if letters:
+            lower = min(height, y1 - y0)
+            away = min(top, y1) - max(bottom, y0) < 0.3 * lower if lower > 0 else False
+            if away or x0 < right - 2 * max(height, 1.0) or x0 - right > _GAP * height:
+                close()
+        if not letters:
+            left, right, bottom, top, first = x0, x1, y0, y1, index
+        elif space:
+            letters.append(" ")
+        space = False
+        letters.append(chr(code))
+        right = max(right, x1)
+    close()
+    return cells
+
+
+def _turned(turn: int, box: Any) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top as a reader sees them who turns the page."""
+    if turn == 1:
+        return box.bottom, box.top, -box.right, -box.left
+    if turn == 2:
+        return -box.right, -box.left, -box.top, -box.bottom
+    if turn == 3:
+        return -box.top, -box.bottom, box.left, box.right
+    return box.left, box.right, box.bottom, box.top
+
+
+def _turn(raw: Any, textpage: Any, count: int) -> int:
+    """Quarters by which most of the text is turned, from a sample."""
+    votes = [0, 0, 0, 0]
+    for index in range(0, count, max(1, count // 24)):
+        if raw.FPDFText_GetUnicode(textpage, index) > 0x20:
+            angle = raw.FPDFText_GetCharAngle(textpage, index)
+            votes[round(angle / 1.5707963) % 4 if angle >= 0 else 0] += 1
+    return votes.index(max(votes))
+
+
+def _is_bold(raw: Any, textpage: Any, index: int) -> bool:
+    """By the weight of the type, or by its name where the file states no weight."""
+    if raw.FPDFText_GetFontWeight(textpage, index) >= _BOLD_FROM:
+        return True
+    flags = ctypes.c_int()
+    length = raw.FPDFText_GetFontInfo(textpage, index, None, 0, flags)
+    if not 0 < length < 256:
+        return False
+    name = ctypes.create_string_buffer(length)
+    raw.FPDFText_GetFontInfo(textpage, index, name, length, flags)
+    return any(mark in name.value.lower() for mark in (b"bold", b"black", b"heavy", b"semibold"))

@@ -1,0 +1,117 @@
+"""PowerPoint slides become pages.
+
+Takes   a path (.pptx).
+Gives   one Page a slide, numbered as in the program: the title as a heading, text from top to bottom, lists, tables, the
+        numbers of charts, and the speaker's notes at the end.
+Refuses damaged and protected files (LoadError). A shape that its library cannot read is noted, the slide stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rag.errors import need
+from rag.load import limits, rows
+from rag.load.html import plain
+from rag.load.table import shown
+from rag.types import Page
+
+
+def pages(path: Path) -> Iterator[Page]:
+    """Read one presentation."""
+    pptx = need("pptx", extra="formats", task="Reading .pptx")
+    with path.open("rb") as file:
+        deck = pptx.Presentation(file)
+        for number, slide in enumerate(deck.slides, 1):
+            yield _page(number, slide)
+
+
+def _page(number: int, slide: Any) -> Page:
+    unread = 0
+    title = slide.shapes.title
+    heading = rows.cell(title.text_frame.text.replace("\v", " ")) if title is not None and title.has_text_frame else ""
+    blocks = [f"## {heading}"] if heading else []
+    for shape in _in_reading_order(slide.shapes, 0):
+        if title is not None and shape.shape_id == title.shape_id:
+            continue
+        try:
+            blocks.extend(_shape(shape))
+        except (KeyError, ValueError, AttributeError, TypeError, NotImplementedError):
+            unread += 1  # one odd shape must not cost the deck; the note says so
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        notes = slide.notes_slide.notes_text_frame.text.strip()
+        if notes:
+            blocks.append("Notes: " + notes)
+    note = f"slide {number}: {unread} shapes could not be read; open the file and save it again" if unread else None
+    return Page(number, "\n\n".join(block for block in blocks if block.strip()), note=note)
+
+
+def _in_reading_order(shapes: Any, depth: int) -> Iterator[Any]:
+    """Shapes from top to bottom, then left to right; groups opened."""
+    if depth > limits.DEPTH:
+        return
+    placed = sorted(shapes, key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
+    for shape in placed:
+        if hasattr(shape, "shapes"):
+            yield from _in_reading_order(shape.shapes, depth + 1)
+        else:
+            yield shape
+
+
+def _shape(shape: Any) -> list[str]:
+    if getattr(shape, "has_table", False):
+        table = [[cell.text for cell in row.cells] for row in shape.table.rows]
+        return ["\n".join(rows.lines(table, header=1 if shape.table.first_row else 0))]
+    if getattr(shape, "has_chart", False):
+        return _chart(shape.chart)
+    if not shape.has_text_frame:
+        return []
+    bulleted = shape.is_placeholder and "BODY" in str(shape.placeholder_format.type) or _is_content(shape)
+    return _paragraphs(shape.text_frame.paragraphs, bulleted=bulleted)
+
+
+def _is_content(shape: Any) -> bool:
+    return bool(shape.is_placeholder) and "OBJECT" in str(shape.placeholder_format.type)
+
+
+def _paragraphs(paragraphs: Any, *, bulleted: bool) -> list[str]:
+    """Text of a frame: a list where its paragraphs carry bullets (a content placeholder gives them by itself)."""
+    blocks: list[str] = []
+    items: list[str] = []
+    several = sum(bool(paragraph.text.strip()) for paragraph in paragraphs) > 1
+    for paragraph in paragraphs:
+        text = " ".join(paragraph.text.replace("\v", " ").split())
+        if not text:
+            continue
+        if (bulleted and several and not _marked(paragraph, "buNone")) or _marked(paragraph, "buChar", "buAutoNum"):
+            items.append(f"{'  ' * min(paragraph.level, 8)}- {text}")
+            continue
+        if items:
+            blocks.append("\n".join(items))
+            items = []
+        blocks.append(plain(text))
+    if items:
+        blocks.append("\n".join(items))
+    return blocks
+
+
+def _marked(paragraph: Any, *tags: str) -> bool:
+    properties = paragraph._p.pPr
+    return properties is not None and any(child.tag.rpartition("}")[2] in tags for child in properties)
+
+
+def _chart(chart: Any) -> list[str]:
+    """A chart's numbers as a table: a row a category, a column a series."""
+    caption = [chart.chart_title.text_frame.text] if chart.has_title and chart.chart_title.has_text_frame else []
+    plot = next(iter(chart.plots), None)
+    if plot is None:
+        return caption
+    categories = [str(category) for category in plot.categories]
+    series = [(str(one.name or ""), list(one.values)) for one in plot.series]
+    table = [["", *(name for name, _ in series)]]
+    for index, category in enumerate(categories):
+        values = [shown(values[index]) if index < len(values) and values[index] is not None else "" for _, values in series]
+        table.append([category, *values])
+    return ["\n".join([*caption, *rows.lines(table, header=1)])]
