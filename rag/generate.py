@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rag.config import Endpoint
 
 CITED = 3  # most quotations of one answer
-_MARK = re.compile(r"\[(\d{1,2})\]")
+_MARK = re.compile(r"(\s?)\[(\d{1,2})\]")
 CLOSE = 0.6  # a further quotation needs this share of the best span's score
 
 
@@ -167,20 +167,20 @@ class Footnotes:
     def renumber(self, sentence: str) -> str:
         """The sentence with the numbers of the quotations; marks that lead to no quotation go."""
         mine = wording.stems(_MARK.sub("", sentence))
-        shown = _MARK.sub(lambda mark: self._number(int(mark.group(1)), mine), sentence)
+        shown = _MARK.sub(lambda mark: self._number(mark, mine), sentence)
         return re.sub(r"(\[\d\])(?:\s*\1)+", r"\1", shown)
 
-    def _number(self, source: int, mine: frozenset[str]) -> str:
-        quotation = self._quotation(source, mine)
+    def _number(self, mark: re.Match[str], mine: frozenset[str]) -> str:
+        quotation = self._quotation(int(mark.group(2)), mine)
         if quotation is None:
             return ""
         for number, other in enumerate(self.quotations, start=1):
             if other[:2] == quotation[:2]:
-                return f"[{number}]"
+                return f"{mark.group(1)}[{number}]"
         if len(self.quotations) == CITED:
             return ""
         self.quotations.append(quotation)
-        return f"[{len(self.quotations)}]"
+        return f"{mark.group(1)}[{len(self.quotations)}]"
 
     def _quotation(self, source: int, mine: frozenset[str]) -> Quotation | None:
         """In the named source, what is most like the sentence; None where nothing is."""

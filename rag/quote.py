@@ -17,7 +17,7 @@ from rag.units import HEADING, LIST, ROW, TEXT, Block, Item, blocks, entries, it
 
 PROSE_LIMIT = 300  # characters of at most two sentences
 WHOLE_LIMIT = 1200  # characters of a list, steps or a table row
-_BRIEF = 25  # a shorter sentence ("No.", "On your last day.") is quoted with the one after it
+_BRIEF = 5  # words; a sentence of fewer ("No.", "On your last day.") is quoted with the one after it
 _INTRODUCES = re.compile(r"(?::|\b(?:following|below|these|as follows)\b[^.!?]*[.:]?)$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[;:,)–—]\s")
 
@@ -69,6 +69,11 @@ def candidates(text: str) -> list[tuple[int, int]]:
         elif block.kind == ROW:
             found.append((block.start, block.end))
     return found
+
+
+def brief(sentence: str) -> bool:
+    """Is it too short to be understood alone?"""
+    return len(sentence.split()) < _BRIEF
 
 
 def introduces(sentence: str) -> bool:
@@ -126,12 +131,12 @@ def _from_list(text: str, found: list[Block], at: int, span: tuple[int, int], *,
     if whole or len(inside) > 1:
         return _whole_list(text, found, at, span)
     row = rows[inside[0]]
-    whole_list = lead_in(text, found, at), found[at].end
-    if row.end - row.body < _BRIEF and whole_list[1] - whole_list[0] <= PROSE_LIMIT:
-        return whole_list  # "GitHub" alone says nothing
     parent = next((top for top in items(text, found[at]) if top.start == row.start), row)
     if parent.end > row.end and introduces(text[row.start : row.end]) and parent.end - row.start <= WHOLE_LIMIT:
         return row.start, parent.end  # "Allowed:" with what is nested under it
+    whole_list = lead_in(text, found, at), found[at].end
+    if brief(text[row.body : row.end]) and whole_list[1] - whole_list[0] <= PROSE_LIMIT:
+        return whole_list  # "GitHub" alone says nothing
     return _prose(text, (row.body, row.end), (max(span[0], row.body), max(span[1], row.body)))
 
 
@@ -143,8 +148,8 @@ def _prose(text: str, block: tuple[int, int], span: tuple[int, int]) -> tuple[in
     inside = [n for n, (left, right) in enumerate(found) if right > span[0] and left < max(span[1], span[0] + 1)]
     first = inside[0] if inside else 0
     last = min(inside[-1], first + 1) if inside else 0
-    brief = found[last][1] - found[first][0] < _BRIEF
-    if brief and first == last and last + 1 < len(found) and found[last + 1][1] - found[first][0] <= PROSE_LIMIT:
+    alone = first == last and brief(text[found[first][0] : found[first][1]])
+    if alone and last + 1 < len(found) and found[last + 1][1] - found[first][0] <= PROSE_LIMIT:
         last += 1
     start, end = found[first][0], found[last][1]
     if end - start > PROSE_LIMIT and last > first and found[first][1] - start <= PROSE_LIMIT:

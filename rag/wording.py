@@ -142,7 +142,7 @@ def _words(text: str, unit: tuple[int, int], span: tuple[int, int], policy: Poli
     if not inside:
         return tidy(_shorten(text[span[0] : span[1]]))
     left, right = inside[0][0], inside[-1][1]
-    if right - left < 25:
+    if quote.brief(text[left:right]):
         left, right = unit  # "No." is said with its reason
     if len(text[left:right].split()) > WORDS:
         left, right = _within(text, (left, right), span)
