@@ -49,6 +49,13 @@ def picture(path: Path) -> np.ndarray:
         return document[0].render(scale=1, grayscale=True).to_numpy().astype(float)
 
 
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean difference of grey in the worst square of 8 by 8 points, about one letter: 0 to 255."""
+    height, width = (side // 8 * 8 for side in one.shape[:2])
+    squares = np.abs(one - other)[:height, :width].reshape(height // 8, 8, width // 8, 8)
+    return float(squares.mean(axis=(1, 3)).max())
+
+
 def test_the_handbook_has_at_least_25_pages_in_five_formats_and_stays_small():
     assert {path.suffix for path in FILES} == {".pdf", ".docx", ".md", ".html", ".xlsx"}
     assert sum(page_count(path) for path in FILES) >= 25
@@ -125,7 +132,7 @@ def test_the_built_files_say_what_their_sources_say(rebuilt: Path):
     differing = [str(name) for name in names if name != SCAN.relative_to(HANDBOOK)
                  and list(load.pages(rebuilt / name)) != list(load.pages(HANDBOOK / name))]
     assert not differing, "run `python examples/build_handbook.py`"
-    assert np.abs(picture(rebuilt / SCAN.relative_to(HANDBOOK)) - picture(SCAN)).mean() < 2
+    assert largest_difference(picture(rebuilt / SCAN.relative_to(HANDBOOK)), picture(SCAN)) < 12
 
 
 def test_building_twice_gives_the_same_bytes(rebuilt: Path, tmp_path: Path):
