@@ -76,12 +76,25 @@ class EncoderLayer(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [batch, heads, time, width / heads]
         drop = nn.Identity() if not (self.training and self.dropout) else nn.Dropout(self.dropout)
         # No dropout on attention weights: with it PyTorch's CPU kernel is ten times slower, and the residuals have it.
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        attend = attention if self.training else functional.scaled_dot_product_attention
+        mixed = attend(query, key, value, attn_mask=mask)
         mixed = mixed.transpose(1, 2).reshape(batch, time, width)
         states = self.norm_attention(states + drop(self.out(mixed)))
         fed = self.down(functional.gelu(self.up(states)))
         result: Tensor = self.norm_feed(states + drop(fed))
         return result
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None) -> Tensor:
+    """Softmax attention spelled out; query, key, value: [batch, heads, time, size of a head].
+
+    For training on CPUs: the backward pass of PyTorch's fused CPU kernel takes three times as long (docs/experiments.md).
+    """
+    scores = (query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5  # [batch, heads, time, time]
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -1e4)
+    result: Tensor = scores.softmax(-1, dtype=query.dtype) @ value
+    return result
 
 
 class Encoder(nn.Module):
