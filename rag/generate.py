@@ -203,7 +203,7 @@ def open_speaker(endpoint: Endpoint) -> EndpointSpeaker | None:
 
 
 def try_out(endpoint: Endpoint) -> str:
-    """The endpoint's answer to one small question, for the settings: it costs a few words and shows that all is right."""
+    """The endpoint's answer to one small question, for the settings: a few words that show whether all is right."""
     speaker = open_speaker(endpoint)
     if speaker is None:
         raise EndpointError("no address given. Write one like http://localhost:11434/v1")

@@ -29,7 +29,7 @@ _SITUATION = r"(?:and|so|but|then|also|(?:if|when|while|as) [^,?]*),?\s+"
 _CHOICE = re.compile(rf"^(?:{_SITUATION})*{_AUXILIARY}\b", re.I)
 _STEPS = re.compile(
     r"\bhow (?:do|can|could|should|would|may|must|to|am|are)\b(?! (?:often|long|many|much))"
-    r"|\b(?:the|which|what) steps\b|\bprocedure\b|\bprocess (?:for|to)\b|\bstep by step\b|\bwalk me through\b",
+    r"|\b(?:the|which|what|of|in which) steps\b|\bprocedure\b|\bprocess (?:for|to)\b|\bstep by step\b|\bwalk me through\b",
     re.I,
 )
 _COUNTED = r"(?:two|three|four|five|six|seven|eight|nine|ten|\d+)"
@@ -43,7 +43,7 @@ _LISTED = re.compile(
     re.I,
 )
 _SINGLE = re.compile(
-    r"\bwhat (?:is(?! in)|was|does(?!.*consist of)|did|happens?)\b|\b(?:click|type|call|edit|say)\b|\bwhen\b"
+    r"\bwhat (?:is(?! in)|was|does(?!.*consist of)|did|happens?)\b|\b(?:click|type|call|edit|say)\b|^when\b"
     r"|\bhow (?:long|many|much|often|old|far|big|fast|soon|early|late|quickly|frequently)\b|^whom?\b(?! (?:are|can))"
     r"|^where\b|^why\b",
     re.I,
@@ -85,7 +85,7 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     quoted = text[start:end]
     if any(block.kind == LIST for block in blocks(quoted)):
         several = sum(kind_of(line) == LIST for line in quoted.split("\n")) > 1
-        if several and (wanted != "fact" or not _one_entry(text, span) or _announces(text, (start, end), span)):
+        if several and (wanted != "fact" or not _one_entry(text, span) or _needs_list(text, (start, end), span)):
             return Said(layout(quoted), start, end)
     inside = max(span[0], start), min(max(span[1], span[0] + 1), end)
     if inside[0] >= inside[1]:
@@ -122,10 +122,11 @@ def _one_entry(text: str, span: tuple[int, int]) -> bool:
     )
 
 
-def _announces(text: str, unit: tuple[int, int], span: tuple[int, int]) -> bool:
-    """Does the span's entry only introduce what is nested under it?"""
+def _needs_list(text: str, unit: tuple[int, int], span: tuple[int, int]) -> bool:
+    """Does the span's entry only introduce what is nested under it, or is it a bare name in a short list?"""
     start, end = _entry(text, unit, span)
-    return quote.introduces(text[start:end])
+    short = quote.brief(text[start:end]) and len(text[unit[0] : unit[1]].split()) <= WORDS
+    return short or quote.introduces(text[start:end])
 
 
 def _words(text: str, unit: tuple[int, int], span: tuple[int, int], policy: Policy) -> str:

@@ -82,8 +82,12 @@ def test_a_question_file_is_read_line_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "line 2: not JSON"), ('{"answers": ["a"]}', "line 2: no question"), ('{"question": "Q?"}', "line 2: answerable, but")],
-)  # fmt: skip
+    [
+        ("{", "line 2: not JSON"),
+        ('{"answers": ["a"]}', "line 2: no question"),
+        ('{"question": "Q?"}', "line 2: answerable, but"),
+    ],
+)
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     file = tmp_path / "q.jsonl"
     file.write_text(json.dumps(ROWS[0]) + "\n" + line, encoding="utf-8")

@@ -65,8 +65,11 @@ def test_steps_and_lists_are_given_whole() -> None:
     assert answered("Which Power-Ups are approved?", "GitHub").endswith("- Any made by Trello\n- GitHub")
 
 
-def test_one_step_is_enough_for_a_question_about_one() -> None:
-    assert answered("When do I choose a train? Name the step.", "Ask for approval") == "Ask for approval."
+def test_one_entry_is_enough_for_a_question_about_one_unless_it_is_a_bare_name() -> None:
+    page = "Rules:\n- Overtime must be approved by your lead.\n- Alcohol"
+    for needle, expected in (("your lead", "Overtime must be approved by your lead."), ("Alcohol", page)):
+        at = page.index(needle)
+        assert say("Who approves overtime?", page, (at, at + len(needle))).words == expected
 
 
 def test_a_table_row_is_said_in_words() -> None:

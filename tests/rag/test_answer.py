@@ -1,0 +1,261 @@
+"""A question becomes a cited answer: the whole journey over real stores.
+
+The reader here reads: it scores sentences by the words they share with the question. It stands in for the shipped model,
+so that these tests need no weights but the embedder's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import rag
+from rag.answer import REFUSAL, answer, threshold
+from rag.config import Settings
+from rag.errors import EndpointError, ModelError
+from rag.library import Library
+from rag.parts import Parts
+from rag.quote import candidates
+from rag.replay import replay
+from rag.types import (
+    Answer, Done, Event, Found, Message, Passage, Quoted, Reading, Searching, Span, Text,
+)  # fmt: skip
+from rag.wording import stems
+
+
+class OverlapReader:
+    """Evidence is the share of the question's words that a sentence holds."""
+
+    name = "overlap-1"
+    threshold = 0.5
+
+    def read(self, question: str, passages: Sequence[Passage]) -> Reading:
+        wanted = stems(question)
+        spans = [
+            Span(number, start, end, len(wanted & (stems(passage.text[start:end]) | stems(" ".join(passage.headings))))
+                 / max(1, len(wanted)))
+            for number, passage in enumerate(passages)
+            for start, end in candidates(passage.text)
+        ]  # fmt: skip
+        spans.sort(key=lambda span: -span.score)
+        evidence = tuple(max((s.score for s in spans if s.passage == n), default=0.0) for n in range(len(passages)))
+        return Reading(evidence, max(evidence, default=0.0), tuple(spans[:20]))
+
+
+class Outside:
+    """A speaker that says what it was given, and may fail."""
+
+    name = "outside-model"
+
+    def __init__(self, *pieces: str, failure: str | None = None) -> None:
+        self.pieces, self.failure = pieces, failure
+
+    def say(self, question: str, spans: Sequence[Span], passages: Sequence[Passage]) -> Iterator[str]:
+        yield from self.pieces
+        if self.failure:
+            raise EndpointError(self.failure)
+
+
+@pytest.fixture(scope="module")
+def library(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("answer") / "index"
+    with rag.open(folder, Settings(index=folder)) as opened:
+        opened.add([papers])
+        yield opened
+
+
+@pytest.fixture
+def parts(library: Library) -> Parts:
+    return replace(library._parts(), reader=OverlapReader(), speaker=None)
+
+
+def done(events: Sequence[Event]) -> Answer:
+    last = events[-1]
+    assert isinstance(last, Done)
+    return last.answer
+
+
+def ask(parts: Parts, question: str, **how: object) -> Answer:
+    return done(list(answer(parts, question, **how)))  # type: ignore[arg-type]
+
+
+def test_events_come_in_order_and_join_to_the_answer(parts: Parts) -> None:
+    events = list(answer(parts, "How many days of annual leave do full-time employees have?"))
+    kinds = "".join({Searching: "S", Found: "F", Text: "T", Quoted: "Q", Done: "D"}[type(event)] for event in events)
+    assert re.fullmatch("SFT+Q+D", kinds)
+    result = done(events)
+    assert "".join(event.text for event in events if isinstance(event, Text)) == result.text
+    assert tuple(event.citation for event in events if isinstance(event, Quoted)) == result.citations
+    assert [event.number for event in events if isinstance(event, Quoted)] == list(range(1, len(result.citations) + 1))
+
+
+def test_the_answer_holds_the_figure_and_cites_its_exact_words(library: Library, parts: Parts) -> None:
+    result = ask(parts, "How many days of annual leave do full-time employees have?")
+    assert not result.abstained
+    assert "27 days" in result.text
+    first = result.citations[0]
+    assert first.document == "leave.md"
+    assert "27 days" in first.quote
+    assert library.document(first.document, first.version).text[first.start : first.end] == first.quote
+
+
+def test_the_json_object_is_that_of_the_contract(parts: Parts) -> None:
+    given = ask(parts, "How many days of annual leave do full-time employees have?").as_dict()
+    assert {
+        "answer", "abstained", "confidence", "citations", "answer_id", "model", "index_generation", "timings_ms"
+    } <= set(given)  # fmt: skip
+    assert set(given["citations"][0]) == {"document", "version", "page", "start", "end", "quote", "passage", "score"}
+    assert set(given["timings_ms"]) == {"search", "read", "speak", "total"}
+    assert given["timings_ms"]["total"] >= given["timings_ms"]["search"]
+    assert 0 <= given["confidence"] <= 1
+
+
+def test_without_support_it_refuses_and_names_the_nearest(library: Library, parts: Parts) -> None:
+    result = ask(parts, "Which parrot species nests on the roof in winter?")
+    assert (result.text, result.abstained, result.citations) == (REFUSAL, True, ())
+    assert result.reason is not None
+    assert "support" in result.reason
+    assert 1 <= len(result.nearest) <= 3
+    for near in result.nearest:
+        assert library.document(near.document, near.version).text[near.start : near.end] == near.quote
+
+
+def test_a_refusal_speaks_and_quotes_nothing(parts: Parts) -> None:
+    events = list(answer(parts, "Which parrot species nests on the roof in winter?"))
+    assert [event.text for event in events if isinstance(event, Text)] == [REFUSAL]
+    assert not [event for event in events if isinstance(event, Quoted)]
+
+
+def test_strictness_shifts_the_threshold() -> None:
+    assert threshold(0.4, "lenient") < threshold(0.4, "normal") < threshold(0.4, "strict") < 1
+    assert threshold(0.4, "normal") == pytest.approx(0.4)
+    assert threshold(0.4, 0.9) == 0.9
+    assert 0 <= threshold(0.0, "lenient") <= threshold(1.0, "strict") <= 1
+
+
+def test_a_strict_library_refuses_what_a_lenient_one_answers(parts: Parts) -> None:
+    question = "How many days of annual leave may be carried over to the moon?"
+    bold = replace(parts, settings=parts.settings.but(strictness=0.05))
+    shy = replace(parts, settings=parts.settings.but(strictness=0.99))
+    assert not ask(bold, question).abstained
+    assert ask(shy, question).abstained
+
+
+def test_an_empty_library_says_what_to_do(tmp_path: Path) -> None:
+    with rag.open(tmp_path / "index", Settings(index=tmp_path / "index")) as empty:
+        parts = replace(empty._parts(), reader=OverlapReader())
+        result = ask(parts, "How many days?")
+    assert result.abstained
+    assert result.reason == "There are no documents yet; add some and ask again."
+
+
+def test_a_collection_without_the_answer_refuses(parts: Parts) -> None:
+    assert ask(parts, "How many days of annual leave do full-time employees have?", collection="other").abstained
+
+
+def test_a_follow_up_is_searched_as_a_question_that_stands_alone(parts: Parts) -> None:
+    history = [Message("How many days of annual leave do full-time employees have?", "27 days.")]
+    result = ask(parts, "How many can be carried over?", history=history)
+    assert result.question == "How many can be carried over?"
+    assert "annual leave" in result.standalone
+    assert "31 March" in result.text
+
+
+def test_without_a_model_nothing_is_answered(parts: Parts) -> None:
+    with pytest.raises(ModelError, match="Name a model folder"):
+        list(answer(replace(parts, reader=None), "How many days?"))
+
+
+def test_a_quotation_that_no_longer_stands_in_its_document_is_not_shown(parts: Parts) -> None:
+    class Lying(OverlapReader):
+        """The words change between search and check, as when a document is replaced meanwhile."""
+
+        def read(self, question: str, passages: Sequence[Passage]) -> Reading:
+            parts.catalogue.db.execute("update texts set text = replace(text, '27 days', '72 days')")
+            return super().read(question, passages)
+
+    parts.catalogue.db.execute("begin")
+    try:
+        result = ask(replace(parts, reader=Lying()), "How many days of annual leave do full-time employees have?")
+    finally:
+        parts.catalogue.db.execute("rollback")
+    assert result.abstained
+    assert result.reason is not None
+    assert "could not be confirmed" in result.reason
+    assert all("27 days" not in near.quote for near in result.nearest)
+
+
+def test_every_answer_and_refusal_is_audited_with_what_replays_it(parts: Parts) -> None:
+    history = [Message("How much annual leave is there?", "27 days.")]
+    for question in ("How many days can be carried over?", "Which parrot nests on the roof?"):
+        result = ask(parts, question, history=history, person="ann")
+        kept = parts.audit.load(result.answer_id)
+        assert (kept["question"], kept["standalone"]) == (result.question, result.standalone)
+        assert kept["history"] == [["How much annual leave is there?", "27 days."]]
+        assert kept["model"] == "overlap-1"
+        assert kept["generation"] == result.index_generation
+        assert kept["settings"] == {"strictness": "normal", "fusion_weight": 0.5}
+        assert kept["answer"]["answer"] == result.text
+        assert all(len(read["sha256"]) == 64 for read in kept["passages"])
+        assert {read["id"] for read in kept["passages"]} >= {span[0] for span in kept["spans"]}
+        assert replay(parts, result.answer_id).same
+    assert parts.audit.verify() == []
+    newest = next(parts.audit.entries(newest_first=True))
+    assert newest.kind == "answer"
+
+
+def test_two_documents_that_answer_alike_are_both_cited(parts: Parts, library: Library, tmp_path: Path) -> None:
+    new = tmp_path / "rules.md"
+    new.write_text("# Rules\n\nA lost laptop is reported to the police within two days.\n", "utf-8")
+    library.add([new])
+    try:
+        result = ask(parts, "How soon is a lost laptop reported?")
+    finally:
+        library.remove("rules.md")
+    assert {citation.document for citation in result.citations} == {"security.txt", "rules.md"}
+
+
+# --- an outside model as speaker --------------------------------------------------------------------------------------
+
+LEAVE = "How many days of annual leave do full-time employees have?"
+
+
+def test_an_outside_models_words_are_cited_with_our_checked_quotations(library: Library, parts: Parts) -> None:
+    spoken = replace(parts, speaker=Outside("Full-time employees have ", "27 days of annual leave [1]."))
+    result = ask(spoken, LEAVE)
+    assert result.text == "Full-time employees have 27 days of annual leave [1]."
+    first = result.citations[0]
+    assert "27 days" in first.quote
+    assert library.document(first.document).text[first.start : first.end] == first.quote
+    assert parts.audit.load(result.answer_id)["speaker"] == "outside-model"
+
+
+def test_sentences_that_say_more_than_the_passages_are_marked(parts: Parts) -> None:
+    result = ask(replace(parts, speaker=Outside("You have 27 days [1]. ", "Mr. Miller adds 99 more.")), LEAVE)
+    assert result.text == "You have 27 days [1]. Mr. Miller adds 99 more. [not in the sources]"
+    assert any("[not in the sources]" in notice for notice in result.notices)
+
+
+def test_a_failing_outside_model_is_replaced_by_our_own_words_with_a_notice(parts: Parts) -> None:
+    own = ask(parts, LEAVE)
+    for speaker in (Outside(failure="silent for 60 s"), Outside("Full-time employees ", failure="broke off")):
+        result = ask(replace(parts, speaker=speaker), LEAVE)
+        assert (result.text, result.citations) == (own.text, own.citations)
+        assert speaker.failure is not None
+        assert speaker.failure in result.notices[0]
+        assert parts.audit.load(result.answer_id)["speaker"] == "span:sentence"
+
+
+def test_an_outside_models_refusal_is_a_refusal(parts: Parts) -> None:
+    result = ask(replace(parts, speaker=Outside("The documents ", "do not say.")), LEAVE)
+    assert (result.text, result.abstained, result.citations) == (REFUSAL, True, ())
+    assert result.nearest
+
+
+def test_below_the_threshold_no_outside_model_is_asked(parts: Parts) -> None:
+    result = ask(replace(parts, speaker=Outside("Parrots, 3 of them.")), "Which parrot species nests on the roof?")
+    assert result.abstained

@@ -1,0 +1,102 @@
+"""Both stores asked, their scores made comparable, copies dropped, nothing forbidden found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rag
+from rag.config import Settings
+from rag.library import Library
+from rag.parts import Parts
+from rag.retrieve import fuse, normalised, retrieve, without_copies
+from rag.types import Hit, Passage, Scored
+
+scored = st.lists(
+    st.builds(Scored, st.integers(1, 30), st.floats(-100, 100)), max_size=20, unique_by=lambda row: row.passage
+)
+
+
+def test_scores_are_stretched_over_their_own_list() -> None:
+    assert normalised([Scored(1, 30.0), Scored(2, 20.0), Scored(3, 10.0)]) == [(1, 1.0), (2, 0.5), (3, 0.0)]
+    assert normalised([Scored(1, 3.0), Scored(2, 3.0)]) == [(1, 1.0), (2, 1.0)]
+    assert normalised([]) == []
+
+
+def test_both_lists_count_by_their_weight() -> None:
+    near, same = [Scored(1, 0.9), Scored(2, 0.5)], [Scored(2, 12.0), Scored(3, 2.0)]
+    assert fuse(near, same, weight=0.7) == [(1, 0.7), (2, pytest.approx(0.3)), (3, 0.0)]
+    assert fuse(near, same, weight=0.3)[0].passage == 2
+
+
+def test_where_one_store_finds_nothing_the_other_counts_alone() -> None:
+    assert fuse([], [Scored(1, 5.0), Scored(2, 1.0)], weight=0.9) == [(1, 1.0), (2, 0.0)]
+    assert fuse([Scored(1, 5.0)], [], weight=0.1) == [(1, 1.0)]
+    assert fuse([], [], weight=0.5) == []
+
+
+@given(scored, scored, st.floats(0, 1))
+def test_fused_scores_lie_between_0_and_1_each_passage_once_best_first(
+    near: list[Scored], same: list[Scored], weight: float
+) -> None:
+    rows = fuse(near, same, weight=weight)
+    assert all(-1e-9 <= row.score <= 1 + 1e-9 for row in rows)
+    assert {row.passage for row in rows} == {row.passage for row in [*near, *same]}
+    assert len(rows) == len({row.passage for row in rows})
+    assert rows == sorted(rows, key=lambda row: (-row.score, row.passage))
+
+
+def test_of_near_copies_the_best_stays_and_ungrouped_passages_are_no_copies() -> None:
+    hits = [
+        Hit(Passage(number, 1, "a.md", 1, 0, 1, "x", None, group=group), 1 - number / 10)
+        for number, group in [(1, 5), (2, 0), (3, 5), (4, 0), (5, 6)]
+    ]
+    assert [hit.passage.id for hit in without_copies(hits)] == [1, 2, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def parts(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    folder = tmp_path_factory.mktemp("retrieve")
+    with rag.open(folder / "index", Settings(index=folder / "index")) as library:
+        library.add([papers])
+        secret = folder / "secret.md"
+        secret.write_text("# Merger\n\nThe merger with Blue Sky Hotels is announced in May.\n", "utf-8")
+        library.add([secret], collection="board", access=["ann"])
+        yield _parts(library)
+
+
+def _parts(library: Library) -> Parts:
+    return library._parts()
+
+
+def test_the_passage_with_the_answer_is_found_by_words_and_by_meaning(parts: Parts) -> None:
+    assert retrieve("carried over until 31 March", parts=parts)[0].document == "leave.md"
+    assert retrieve("How much may I spend on lunch while travelling?", parts=parts)[0].document == "travel/expenses.md"
+
+
+def test_nobody_finds_what_they_may_not_read(parts: Parts) -> None:
+    question = "When is the merger with Blue Sky Hotels announced?"
+    assert retrieve(question, parts=parts, person="ann")[0].document == "secret.md"
+    assert retrieve(question, parts=parts)[0].document == "secret.md"  # the local owner reads everything
+    assert "secret.md" not in {hit.document for hit in retrieve(question, parts=parts, person="bob")}
+
+
+def test_a_collection_is_searched_alone(parts: Parts) -> None:
+    assert {hit.document for hit in retrieve("hotels", parts=parts, collection="board")} == {"secret.md"}
+    assert retrieve("hotels", parts=parts, collection="nothing") == []
+    assert retrieve("hotels", parts=parts, collection="board", person="bob") == []
+
+
+def test_no_more_hits_than_asked_for_and_none_for_no_question(parts: Parts) -> None:
+    assert len(retrieve("days", parts=parts, k=2)) == 2
+    assert retrieve("  ", parts=parts) == []
+    assert retrieve("days", parts=parts, k=0) == []
+
+
+@pytest.mark.parametrize("question", ['a "quote', "AND OR NOT", "field:value^2 (", "🙂", "ü" * 5000, "-", "*"])
+def test_any_question_can_be_searched(parts: Parts, question: str) -> None:
+    retrieve(question, parts=parts)
