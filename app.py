@@ -1,0 +1,214 @@
+"""The app: opens the library once, lists the pages, holds the chat.
+
+    streamlit run app.py        or `rag app`, which also chooses the index folder and the port
+
+Takes   settings (`rag.config`): the index folder, the model, an outside endpoint.
+Gives   the chat page here; documents and settings in app_pages/. Pages draw and call, nothing else.
+Answers stream in a thread of their own (`app_pages.work`) and are stored when they are whole: neither a touch of the
+        page nor a reload nor a visit to another page loses one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app_pages import browser, conversations, prose, turns
+from app_pages.opening import Asked, asked_questions, open_library
+from app_pages.source import open_source
+from app_pages.work import Work
+from rag.errors import GroundlingError
+from rag.library import Library
+from rag.types import Conversation, Done, Event, Found, Quoted, Searching, Text
+
+HERE = Path(__file__).resolve().parent
+MARK = str(HERE / "app_pages" / "mark.svg")
+log = logging.getLogger("groundling.app")
+
+
+def main() -> None:
+    """Draw the frame of all pages, then the page."""
+    st.set_page_config(page_title="Groundling", page_icon=MARK, layout="centered", initial_sidebar_state="auto")
+    st.html(HERE / "app_pages" / "style.css")
+    st.logo(str(HERE / "app_pages" / "logo.svg"), icon_image=MARK, size="large")
+    chat_page = st.Page(chat, title="Chat", icon=":material/forum:", default=True)
+    documents = st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:")
+    settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
+    page = st.navigation([chat_page, documents, settings], position="top")
+    st.session_state["pages"] = {"chat": chat_page, "documents": documents, "settings": settings}
+    st.session_state["library"] = None
+    try:
+        library = st.session_state["library"] = open_library()
+        with st.bottom:  # drawn before the page, which may stay with an answer for a while
+            st.session_state["composer"] = st.container(key="composer")
+            status_line(library)
+        conversations.draw_sidebar(library, chat_page)
+        page.run()
+    except GroundlingError as error:
+        st.html(prose.notice(str(error), "error"))
+        if page is settings and st.session_state["library"] is None:
+            page.run()  # a wrong setting must not close the door to where it is corrected
+
+
+def status_line(library: Library) -> None:
+    """Model, documents and generation, small, at the end of every page."""
+    state = library.status()
+    parts = (
+        f"Model {state['model']}",
+        prose.count(state["documents"], "document"),
+        f"index generation {state['generation']}",
+    )
+    st.html(f'<footer class="gl-status" aria-label="Status">{prose.escape(" · ".join(parts))}</footer>')
+
+
+# --- the chat ---------------------------------------------------------------------------------------------------------
+
+
+def chat() -> None:
+    """The open conversation: its turns, the answer on its way, and the box to ask in."""
+    library: Library = st.session_state["library"]
+    conversation = conversations.opened(library)
+    asked = asked_questions().get(conversation.id) if conversation else None
+    typed = st.session_state["composer"].chat_input(
+        "Ask about your documents", key="question", disabled=bool(asked and asked.work.running), submit_mode="disable"
+    )
+    if typed and typed.strip():
+        ask(library, conversation, typed.strip())
+    greeting = st.empty()  # always first: an empty one wipes the greeting away while the first answer is on its way
+    if conversation is None or not (conversation.turns or asked):
+        with greeting.container(key="welcome", gap="small"):
+            welcome(library, conversation)
+        return
+    pressed = turns.Pressed()
+    running = bool(asked and asked.work.running)
+    token = f"{conversation.id}-{len(conversation.turns)}-{running}"  # look when asked, and again when answered
+    in_dialog = conversations.draw_header(library, conversation)
+    for number, turn in enumerate(conversation.turns):
+        turns.draw_turn(library, turn, number, pressed)
+    if pressed.citation:
+        open_source(library, pressed.citation)
+        in_dialog = True
+    if pressed.again is not None:
+        turn = conversation.turns[pressed.again]
+        ask(library, conversation, turn["question"], before=pressed.again)
+    with st.container(key="unseen"):
+        browser.bring_into_view(".gl-question", "look", token, block="start")
+        if not running:
+            browser.focus(".st-key-question textarea", "cursor", f"cursor-{token}")
+    if asked:
+        draw_asked(library, conversation, asked, in_dialog)
+
+
+def ask(library: Library, conversation: Conversation | None, question: str, before: int | None = None) -> None:
+    """Start to answer, then draw anew. `before` asks as if only so many turns had been."""
+    if conversation is None:
+        conversation = library.new_conversation()
+        library.rename(conversation.id, question)  # so that it has a name while the answer is on its way
+    if before_it := asked_questions().get(conversation.id):
+        before_it.work.stop()
+    history = [(turn["question"], turn["answer"]["answer"]) for turn in conversation.turns[:before]]
+    asked_questions()[conversation.id] = Asked(question, Work(_answering(library, conversation.id, question, history)))
+    conversations.open_conversation(conversation.id)
+    st.rerun()
+
+
+def _answering(
+    library: Library, conversation: str, question: str, history: list[tuple[str, str]]
+) -> Callable[[Callable[[Event], None]], None]:
+    def task(emit: Callable[[Event], None]) -> None:
+        with closing(library.stream(question, history=history)) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Done):
+                    library.append(conversation, event.answer)  # stored even if nobody looks any more
+                emit(event)
+
+    return task
+
+
+def draw_asked(library: Library, conversation: Conversation, asked: Asked, in_dialog: bool) -> None:
+    """Follow an answer on its way; when it is whole, the stored turn takes its place.
+
+    A rerun would close an open dialog under its reader: then the turn is drawn here, and closing the dialog reruns.
+    """
+    with st.container(key="asked", gap="small"):
+        question, searched, words, waiting, quotes, stop = (st.empty() for _ in range(6))
+        question.html(f'<h2 class="gl-question">{prose.escape(asked.question)}</h2>')
+        stop.button("Stop", key="stop", icon=":material/stop_circle:", type="tertiary", on_click=asked.work.stop)
+        said = _follow(asked, searched, words, waiting, quotes)
+        waiting.empty()
+        stop.empty()
+        if any(isinstance(event, Done) for event in asked.work.items):
+            asked_questions().pop(conversation.id, None)
+            if not in_dialog:
+                st.rerun()
+            for place in (question, searched, words, quotes):
+                place.empty()
+            stored = library.conversation(conversation.id).turns
+            turns.draw_turn(library, stored[-1], len(stored) - 1, turns.Pressed())
+            return
+        if asked.work.error:
+            words.html(prose.notice(_in_words(asked.work.error), "error"))
+        else:
+            partial = prose.prose(said) if said else ""
+            words.html(partial + prose.plain("Stopped. Nothing of this was stored.", "reason"))
+        if st.button("Ask again", key="ask-again", type="tertiary", icon=":material/refresh:"):
+            ask(library, conversation, asked.question)
+
+
+def _follow(asked: Asked, searched: Any, words: Any, waiting: Any, quotes: Any) -> str:
+    """Draw the events as they come and return the words so far. Each pulse touches the page: only then can it stop."""
+    said, doing, cards = "", "Searching the documents", ""
+    for event in asked.work.follow():
+        if isinstance(event, Searching):
+            if event.question.strip() != asked.question:
+                searched.html(prose.plain(f"Understood as: {event.question}", "understood"))
+        elif isinstance(event, Found):
+            doing = f"Reading {prose.count(len(event.hits), 'passage')}"
+        elif isinstance(event, Text):
+            said += event.text
+            words.html(prose.prose(said))
+        elif isinstance(event, Quoted):
+            cards += prose.quotation(event.citation.quote, event.number)
+            quotes.html(cards)
+        if not said:
+            waiting.html(f'<p class="gl-waiting" role="status">{doing} …</p>')
+        else:
+            waiting.empty()
+    return said
+
+
+def _in_words(error: Exception) -> str:
+    """What a person should read. A failure we did not foresee goes to the log whole, and is named on the page."""
+    if isinstance(error, GroundlingError):
+        return str(error)
+    log.error("an answer failed", exc_info=error)
+    return f"Something went wrong that was not foreseen ({type(error).__name__}: {error}). The log holds the details."
+
+
+def welcome(library: Library, conversation: Conversation | None) -> None:
+    """An empty conversation: what the library holds and three questions to start with; or what to do first."""
+    documents = library.status()["documents"]
+    if not documents:
+        st.html(
+            '<h1 class="gl-hello">Nothing to read yet</h1>'
+            + prose.plain("Add your documents first: files or a whole folder. Then ask about them here.", "lead")
+        )
+        st.page_link(st.session_state["pages"]["documents"], label="Add documents", icon=":material/upload_file:")
+        return
+    held = "your document" if documents == 1 else f"your {prose.count(documents, 'document')}"
+    st.html(
+        '<h1 class="gl-hello">What would you like to know?</h1>'
+        + prose.plain(f"Answers come from {held}, with the exact words they rest on.", "lead")
+    )
+    for number, question in enumerate(library.starters(3)):
+        if st.button(prose.label(question), key=f"starter-{number}", width="stretch", wrap=True):
+            ask(library, conversation, question)
+
+
+if __name__ == "__main__":
+    main()
