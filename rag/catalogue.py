@@ -47,6 +47,7 @@ _VECTORS = """
     select p.id, v.vector from state s, passages p
     join vectors v on v.text_hash = p.text_hash and v.embedder = s.embedder """
 _AMONG = " in (select value from json_each(?))"  # a list of ids as one bound value
+_HASHES = "select id, text_hash from passages where id"
 _READABLE = "select p.id from passages p join documents d on d.id = p.document_id where "
 # One collection or all, and what one person may read; the local owner (`local`) reads everything.
 _SCOPE = """
@@ -304,13 +305,19 @@ class Catalogue:
         )
         return {row[0] for row in rows}
 
-    def without_vector(self) -> list[int]:
-        """Ids of passages that the vectors' search cannot find: their embedder is not the one that counts."""
+    def without_vector(self, embedder: str | None = None) -> list[int]:
+        """Ids of passages that have no vector of this embedder (None: of the one that counts)."""
         rows = self.db.execute(
-            "select p.id from passages p, state s where not exists "
-            "(select 1 from vectors v where v.text_hash = p.text_hash and v.embedder = s.embedder)"
+            "select p.id from passages p, state s where not exists (select 1 from vectors v "
+            "where v.text_hash = p.text_hash and v.embedder = coalesce(?, s.embedder)) order by p.id",
+            (embedder,),
         )
         return [row[0] for row in rows]
+
+    def hashes(self, ids: Iterable[int]) -> dict[int, str]:
+        """The hash under which each passage's vector is kept."""
+        wanted = json.dumps([int(passage) for passage in ids])
+        return dict(self.db.execute(_HASHES + _AMONG, (wanted,)).fetchall())
 
 
 def _matrix(rows: list[tuple[int, bytes]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

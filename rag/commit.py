@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.catalogue import STORED, Catalogue, now
+from rag.errors import IndexDamaged
 from rag.types import Chunk, Document, Draft
 
 
@@ -39,6 +40,11 @@ class Record:
 def write(catalogue: Catalogue, record: Record) -> Document:
     """Make `record` the current version of its document; the version before stays readable, no longer findable."""
     with catalogue.atomic() as db:
+        if catalogue.embedder not in ("", record.embedder):
+            raise IndexDamaged(
+                f"{catalogue.path.parent}: its vectors belong to the embedder {catalogue.embedder}, the settings name "
+                f"{record.embedder}. Run `rag repair --index {catalogue.path.parent}`, or change the setting back"
+            )
         before = catalogue.current(record.collection, record.source, record.path)
         name = before.name if before else _free_name(catalogue, record)
         access = json.dumps(sorted(set(record.access))) if record.access else _access(catalogue, before)
