@@ -115,7 +115,7 @@ def topic(question: str, answer: str, asked: str) -> str:
     said = stems(question) | known
     added: list[str] = []
     for word in re.findall(r"[^\s,;:()\[\]\"“”]+", answer.split("\n")[0]):
-        new = stems(word) - said
+        new = {stem for stem in stems(word) if not stem.isdigit()} - said  # a figure is an answer, not a subject
         if new and len(added) < ANSWER_WORDS:
             added.append(word.strip(".!?"))
             said |= new

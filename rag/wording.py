@@ -29,7 +29,8 @@ _SITUATION = r"(?:and|so|but|then|also|(?:if|when|while|as) [^,?]*),?\s+"
 _CHOICE = re.compile(rf"^(?:{_SITUATION})*{_AUXILIARY}\b", re.I)
 _STEPS = re.compile(
     r"\bhow (?:do|can|could|should|would|may|must|to|am|are)\b(?! (?:often|long|many|much))"
-    r"|\b(?:the|which|what|of|in which) steps\b|\bprocedure\b|\bprocess (?:for|to)\b|\bstep by step\b|\bwalk me through\b",
+    r"|\b(?:the|which|what|of|in which) steps\b|\bstep by step\b|\bprocedure\b|\bprocess (?:for|to)\b"
+    r"|\bwalk me through\b",
     re.I,
 )
 _COUNTED = r"(?:two|three|four|five|six|seven|eight|nine|ten|\d+)"
