@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -229,17 +229,15 @@ def _read(course: _Course, pool: Pool, waiting: Iterable[tuple[int, Found, str]]
             ahead.append((place, found, name, pool.submit(found.file, PurePosixPath(found.path).stem)))
         if not ahead:
             return
-        place, found, name, future = ahead[0]
-        try:
-            parsed = future.result(timeout=IDLE_S)
-        except TimeoutError:
+        if not wait([ahead[0][3]], timeout=IDLE_S).done:
             yield None
             continue
+        place, found, name, future = ahead.popleft()
+        try:
+            parsed = future.result()
         except GroundlingError as error:
-            ahead.popleft()
             _finish(course, place, found, FileReport(name, "failed", reason=str(error)))
         else:
-            ahead.popleft()
             yield _Read(place, found, parsed)
 
 

@@ -109,7 +109,12 @@ class Pool:
 
     def _run(self, path: Path, title: str) -> Parsed:
         if not self._children:
-            return parse(path, title)
+            try:
+                return parse(path, title)
+            except GroundlingError:
+                raise
+            except Exception as error:  # as a child would die of it: this file fails, the others go on
+                raise LoadError(f"{path.name}: its parser failed ({type(error).__name__}: {error}); report it") from error
         child = self._free.get()
         try:
             return child.parse(path, title)
