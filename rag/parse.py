@@ -114,7 +114,8 @@ class Pool:
             except GroundlingError:
                 raise
             except Exception as error:  # as a child would die of it: this file fails, the others go on
-                raise LoadError(f"{path.name}: its parser failed ({type(error).__name__}: {error}); report it") from error
+                what = f"{type(error).__name__}: {error}"
+                raise LoadError(f"{path.name}: its parser failed ({what}); please report it") from error
         child = self._free.get()
         try:
             return child.parse(path, title)
