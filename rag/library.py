@@ -119,7 +119,7 @@ class Library:
         from rag import ingest
 
         found = self._catalogue.document(document, collection=collection, person=person)
-        return ingest.remove(self._parts(), found)
+        return ingest.remove(self._parts(), found, person=person)
 
     def documents(self, *, collection: str | None = None, person: str | None = None) -> list[Document]:
         """The current documents, by name; their text is not loaded."""
@@ -137,11 +137,8 @@ class Library:
 
         found = self.documents(collection=collection, person=person)
         step = max(1, len(found) // STARTER_DOCUMENTS)
-        return starters(
-            ((d.title, [passage.headings for passage in self._catalogue.passages_of(d.id)])
-             for d in found[::step][:STARTER_DOCUMENTS]),
-            n,
-        )  # fmt: skip
+        chosen = (self._catalogue.document_of(d.id, with_text=True) for d in found[::step][:STARTER_DOCUMENTS])
+        return starters(((document.title, document.text) for document in chosen), n)
 
     # --- questions ----------------------------------------------------------------------------------------------------
 
@@ -303,6 +300,10 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def warm(self) -> None:
+        """Load what the first question needs, ahead of it. Raises ModelError where there is no model."""
+        self._model_parts()
 
     # --- opening what is heavy, once and late -------------------------------------------------------------------------
 

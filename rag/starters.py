@@ -1,6 +1,6 @@
 """Questions to start with, drawn from the headings of the documents.
 
-Takes   documents' titles and the heading paths of their passages, in reading order.
+Takes   documents' titles and texts, in which a heading is a line that starts with `# ` to `###### `.
 Gives   at most `n` questions, each from another document while there are enough; the same ones for the same documents.
 Limits  rules for English headings; a heading that fits none of them is passed over, so there may be fewer than `n`.
 """
@@ -8,11 +8,12 @@ Limits  rules for English headings; a heading that fits none of them is passed o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 
-Headed = tuple[str, Sequence[Sequence[str]]]  # a title, and heading paths
+LOOKED_AT = 200_000  # characters of a document
 
+_HEADING = re.compile(r"^#{1,6} +(\S.*)$", re.MULTILINE)
 _NUMBERING = re.compile(
     r"^(?:(?:chapter|section|part|article|appendix)\s+)?(?:\d+(?:\.\d+)*|[IVX]+)[.):]?\s+", re.IGNORECASE
 )
@@ -28,16 +29,16 @@ _DULL = frozenset(
 )
 
 
-def starters(documents: Iterable[Headed], n: int) -> list[str]:
+def starters(documents: Iterable[tuple[str, str]], n: int) -> list[str]:
     """One question from each document in turn, until there are `n`."""
-    turns = zip_longest(*(_questions(title, paths) for title, paths in documents))
+    turns = zip_longest(*(_questions(title, text[:LOOKED_AT]) for title, text in documents))
     asked = (question for turn in turns for question in turn if question)
     return list(islice(dict.fromkeys(asked), n))
 
 
-def _questions(title: str, paths: Sequence[Sequence[str]]) -> Iterator[str]:
+def _questions(title: str, text: str) -> Iterator[str]:
     """A document's questions: those that its headings ask already come first."""
-    names = list(dict.fromkeys(_NUMBERING.sub("", path[-1]).strip(" :.") for path in paths if path))
+    names = list(dict.fromkeys(_NUMBERING.sub("", heading).strip(" :.") for heading in _HEADING.findall(text)))
     names = [name for name in names if name.casefold() != title.casefold()]
     yield from (name if name.endswith("?") else f"{name}?" for name in names if _is_question(name))
     for name in names:

@@ -65,19 +65,9 @@ def documents(collection: Collection = None, person: Person = None, index: Index
     with library(index) as opened:
         found = opened.documents(collection=collection, person=person)
     if json:
-        keys = (
-            "name",
-            "version",
-            "collection",
-            "source",
-            "title",
-            "passages",
-            "pages_without_text",
-            "added_at",
-            "sha256",
-        )
-        rows = [{key: getattr(document, key) for key in keys} | {"pages": len(document.pages)} for document in found]
-        as_json({"documents": [{"document": row.pop("name"), **row} for row in rows]})
+        keys = ("version", "collection", "source", "title", "passages", "pages_without_text", "added_at", "sha256")
+        rows = [{"document": one.name} | {key: getattr(one, key) for key in keys} for one in found]
+        as_json({"documents": rows})
         return
     table(
         [(d.name, d.version, d.passages, d.pages_without_text or "", d.collection, d.added_at[:16]) for d in found],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -214,6 +215,16 @@ def test_doctor_gives_every_fault_its_cure(run: Run, tmp_path: Path) -> None:
 # --- the program itself -----------------------------------------------------------------------------------------------
 
 
+def read_all(screen: int) -> str:
+    """What a terminal was sent until its last writer closed it."""
+    drawn = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that nobody writes any more
+        while piece := os.read(screen, 65536):
+            drawn += piece
+    os.close(screen)
+    return drawn.decode()
+
+
 def rag(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from rag.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
@@ -235,14 +246,15 @@ def test_progress_is_drawn_for_a_person_and_stays_out_of_the_json(tmp_path: Path
         (tmp_path / f"{number}.md").write_text(f"# {number}\n\nRoom {number} has {number} windows.\n", "utf-8")
     screen, terminal = pty.openpty()
     command = [sys.executable, "-c", "from rag.cli import main; main()", "add", str(tmp_path), "--index"]
-    with open(terminal, "wb") as stderr:  # noqa: PTH123 - a descriptor, not a path
-        done = subprocess.run(
-            [*command, str(tmp_path / "index")], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, timeout=120,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-        )  # fmt: skip
-    drawn = os.read(screen, 65536).decode()
-    os.close(screen)
-    assert "3 files: 3 added" in done.stdout.decode()
+    with subprocess.Popen(
+        [*command, str(tmp_path / "index")], cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal, text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as child:  # fmt: skip
+        os.close(terminal)
+        drawn = read_all(screen)
+        assert child.stdout is not None
+        out = child.stdout.read()
+    assert "3 files: 3 added" in out
     assert "passages" in drawn
     assert "3/3" in drawn
 

@@ -37,7 +37,9 @@ def answered(library: Library, question: str = "How much leave?") -> Answer:
     cited = Citation(passage.document, passage.version, None, passage.start, passage.end, passage.text, passage.id, 0.9)
     answer = Answer("27 days.", False, 0.9, (cited,), "", "test", 1, {"total": 1.0}, question, question)
     payload = {"question": question, "standalone": question, "passages": [], "model": "test"}
-    return replace(answer, answer_id=library._parts().audit.record({**payload, "answer": answer.as_dict()}))
+    return replace(
+        answer, answer_id=library._parts().audit.record("answer", None, {**payload, "answer": answer.as_dict()})
+    )
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
