@@ -19,7 +19,7 @@ from typing import Any
 import streamlit as st
 
 from app_pages import browser, conversations, prose, turns
-from app_pages.opening import Asked, asked_questions, open_library
+from app_pages.opening import Asked, asked_questions, open_library, warming
 from app_pages.source import open_source
 from app_pages.work import Work
 from rag.errors import GroundlingError
@@ -44,6 +44,7 @@ def main() -> None:
     st.session_state["library"] = None
     try:
         library = st.session_state["library"] = open_library()
+        warming()
         with st.bottom:  # drawn before the page, which may stay with an answer for a while
             st.session_state["composer"] = st.container(key="composer")
             status_line(library)
@@ -162,11 +163,13 @@ def draw_asked(library: Library, conversation: Conversation, asked: Asked, in_di
 
 def _follow(asked: Asked, searched: Any, words: Any, waiting: Any, quotes: Any) -> str:
     """Draw the events as they come and return the words so far. Each pulse touches the page: only then can it stop."""
-    said, doing, cards = "", "Searching the documents", ""
+    said, cards = "", ""
+    doing = "Loading the model, once after each start" if warming().running else "Searching the documents"
     for event in asked.work.follow():
         if isinstance(event, Searching):
             if event.question.strip() != asked.question:
                 searched.html(prose.plain(f"Understood as: {event.question}", "understood"))
+            doing = "Searching the documents"
         elif isinstance(event, Found):
             doing = f"Reading {prose.count(len(event.hits), 'passage')}"
         elif isinstance(event, Text):

@@ -32,6 +32,13 @@ def open_library() -> Library:
 
 
 @st.cache_resource(show_spinner=False)
+def warming() -> Work[None]:
+    """Loads what the first question needs while people still read the page; a failure is told by that question."""
+    library = open_library()
+    return Work(lambda _: library.warm())
+
+
+@st.cache_resource(show_spinner=False)
 def asked_questions() -> dict[str, Asked]:
     """Answers on their way, by conversation."""
     return {}

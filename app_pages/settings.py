@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from app_pages import prose
-from app_pages.opening import open_library
+from app_pages.opening import open_library, warming
 from rag.config import Endpoint, Settings, save
 from rag.errors import GroundlingError
 from rag.library import Library, try_endpoint
@@ -109,6 +109,7 @@ def _models(current: Path) -> list[Path]:
 def _save(changed: Settings) -> None:
     save(changed)
     open_library.clear()
+    warming.clear()
     effective = Settings()
     overruled = [name for name in CHOSEN if getattr(effective, name) != getattr(changed, name)]
     names = ", ".join(f"GROUNDLING_{name.upper()}" for name in overruled)
