@@ -39,6 +39,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
@@ -133,6 +134,7 @@ HEADINGS = {
                           spaceBefore=size * 0.7, spaceAfter=size * 0.4, keepWithNext=True)
     for level, size in ((1, 22), (2, 15), (3, 12))
 }
+PRINT_WIDTH = A4[0] - 50 * mm - 12  # points between the margins; a frame keeps 6 of its own on each side
 GRID = TableStyle([
     ("GRID", (0, 0), (-1, -1), 0.5, colors.grey),
     ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke),
@@ -179,7 +181,10 @@ def flowables(block: Block) -> Iterator[Flowable]:
     elif block.kind == "table":
         rows = [[Paragraph(cell, CELL if number else HEADER_CELL) for cell in row]
                 for number, row in enumerate(block.rows)]
-        yield Table(rows, style=GRID, repeatRows=1, hAlign="LEFT")
+        columns = zip(*([(cell.text, cell.style) for cell in row] for row in rows), strict=True)
+        widths = [13 + max(stringWidth(text, style.fontName, style.fontSize) for text, style in column)
+                  for column in columns]
+        yield Table(rows, widths if sum(widths) < PRINT_WIDTH else None, style=GRID, repeatRows=1, hAlign="LEFT")
         yield Spacer(1, 10)
     elif block.kind == "text":
         yield Paragraph(block.lines[0], BODY)
