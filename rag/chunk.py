@@ -205,9 +205,12 @@ def _packed(text: str, units: Sequence[_Unit], size: int) -> list[tuple[int, int
 
 def _leads(text: str, unit: _Unit, following: _Unit) -> bool:
     """`unit` announces what follows: `Steps:`, or the caption of a table."""
-    if unit.kind == "text" and (following.close and following.kind in ("row", "item")):
+    if unit.kind != "text":
+        return False
+    if following.close and following.kind in ("row", "item"):
         return True
-    return text[unit.end - 1 : unit.end] in (":", "：") and following.kind != unit.kind
+    last = text[unit.end - 1 : unit.end]
+    return last in (":", "：") or (unit.end - unit.start < 80 and last not in ".!?。！？”\"")
 
 
 def _settle(groups: list[list[_Unit]], size: int) -> None:

@@ -145,11 +145,17 @@ def _undivided(texts: list[str]) -> list[str]:
     if not any(_DIVIDED.search(text) for text in texts):
         return texts
     known = Counter(word for text in texts for word in _WORD.findall(text.casefold()))
+    divided = [match for text in texts for match in _DIVIDED.finditer(text)]
+    whole = sum(known[f"{match[1]}{match[2]}".casefold()] > 0 for match in divided)
+    hyphenated = sum(known[f"{match[1]}-{match[2]}".casefold()] > 0 for match in divided)
 
     def joined(match: re.Match[str]) -> str:
         left, right = match[1], match[2]
-        whole, hyphenated = f"{left}{right}".casefold(), f"{left}-{right}".casefold()
-        keeps = known[hyphenated] > known[whole] or (not known[whole] and left.casefold() in _KEPT_HYPHEN)
+        together, apart = known[f"{left}{right}".casefold()], known[f"{left}-{right}".casefold()]
+        if together != apart:
+            keeps = apart > together
+        else:  # a rare word: does this document divide words at all, or only break its lines after hyphens?
+            keeps = left.casefold() in _KEPT_HYPHEN or whole <= hyphenated and known[left.casefold()] > 0 < known[right.casefold()]
         return f"{left}-{right}" if keeps or not right[0].islower() else left + right
 
     return [_DIVIDED.sub(joined, text) for text in texts]

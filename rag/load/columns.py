@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.load.layout import Cell, Line
+from rag.load.layout import NAMED, Cell, Line
 from rag.load.rows import is_quantity
 
 _VALUE = re.compile(r"[\s($€£¥+\-–—]*(?:\d[\d,.\s]*|[—–-]+|N/?A|NM|\*)\s*(?:[)%]|pts|bps|x)*\s*\)?", re.IGNORECASE)
 _REACH = 7.5  # line heights above the first row in which headers stand
 _WIDE = 0.62  # of the page's text width: a line of running text
 _LONGEST_NAME = 60
+_PERIOD = re.compile(r"ENDED|\d")
 _STUB = re.compile(r",$|\b(?:ended|ending|as of|at)\b", re.IGNORECASE)
 
 
@@ -56,7 +57,7 @@ def tables(lines: Sequence[Line]) -> list[tuple[int, int]]:
 
 
 def _is_label(line: Line, width: float) -> bool:
-    return line.right - line.left < _WIDE * width and len(line.text) < 90
+    return len(line.cells) == 1 and line.right - line.left < _WIDE * width and len(line.text) < 90
 
 
 def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -> int:
@@ -67,6 +68,10 @@ def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -
     at = first - 1
     while at >= floor and first - at <= 24:
         line = lines[at]
+        alone = len(line.cells) == 1
+        title = alone and (NAMED.match(line.text) or (line.text.isupper() and not _PERIOD.search(line.text)))
+        if is_row(line) or title:
+            break
         height = line.bottom - row.bottom
         if not 0 <= height < _REACH * row.height or any(len(cell.text) > _LONGEST_NAME for cell in line.cells):
             break
@@ -89,11 +94,11 @@ def render(lines: Sequence[Line]) -> list[str]:
     names = _names(over, columns)
     if not any(names):  # nothing is known about the columns: leave every line as it stands
         return [line.text for line in lines]
-    stubs = [cell for line in lines[:body] for cell in line.cells if not (cell.right > edge and cell.text[0] != "(")]
-    for stub in stubs:  # `Three Months Ended June 30,` beside `2023` and `2022`
+    beside = [[cell for cell in line.cells if cell.right <= edge or cell.text[0] == "("] for line in lines[:body]]
+    for stub in (cell for line in beside for cell in line):  # `Three Months Ended June 30,` beside `2023` and `2022`
         if _STUB.search(stub.text) and any(abs(cell.bottom - stub.bottom) < 0.5 * cell.height for cell in over):
             names = [f"{stub.text} {name}" if name else name for name in names]
-    captions = [" ".join(stub.text for stub in stubs)] if stubs else []
+    captions = [" ".join(stub.text for stub in line) for line in beside if line]
     return [*captions, *_body(lines[body:], columns, names)]
 
 
@@ -146,10 +151,32 @@ def _names(above: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> lis
         else:
             levels.append([cell])
     names: list[list[str]] = [[] for _ in columns]
+    above_it: list[tuple[int, Cell]] = []
     for level in levels:
-        for column, cell in _placed(level, columns):
+        placed = _placed(level, columns)
+        for cell in level:  # the second line of a name that is centred over several columns names them all, too
+            upper = {column for column, over in above_it if abs(_middle(over) - _middle(cell)) < 1.5 * cell.height}
+            rivals = [own for column, own in placed if column in upper and own is not cell]
+            if not rivals and len(upper) > sum(own is cell for _, own in placed):
+                placed = [(c, own) for c, own in placed if c not in upper] + [(column, cell) for column in upper]
+        for column, cell in placed:
             names[column].append(cell.text)
-    return [" ".join(parts).rstrip(":") for parts in names]
+        above_it = placed
+    return [_name(parts) for parts in names]
+
+
+def _name(parts: Sequence[str]) -> str:
+    """The words over a column; a long title over the whole table goes, what stands nearest to the values stays."""
+    name = ""
+    for part in reversed(parts):
+        if name and len(part) + len(name) > _LONGEST_NAME:
+            break
+        name = f"{part} {name}".strip()
+    return name.rstrip(":")
+
+
+def _middle(cell: Cell) -> float:
+    return (cell.left + cell.right) / 2
 
 
 def _placed(level: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[tuple[int, Cell]]:
@@ -158,10 +185,12 @@ def _placed(level: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> li
     for cell in level:
         touched = [n for n, (left, right) in enumerate(columns) if cell.left < right + 2 and cell.right > left - 2]
         placed.extend((column, cell) for column in touched)
+    if len(level) * 2 > len(columns):  # as good as a name for each column: these are no group names
+        return placed
     free = [n for n in range(len(columns)) if n not in {column for column, _ in placed}]
     for column in free:  # a name centred over several columns does not reach over the outer ones
         middle = sum(columns[column]) / 2
-        nearest = min(level, key=lambda cell: abs((cell.left + cell.right) / 2 - middle))
+        nearest = min(level, key=lambda cell: abs(_middle(cell) - middle))
         own = [n for n, cell in placed if cell is nearest]
         if own and _is_centred(nearest, [*own, column], columns):
             placed.append((column, nearest))
@@ -171,7 +200,7 @@ def _placed(level: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> li
 def _is_centred(cell: Cell, over: Sequence[int], columns: Sequence[tuple[float, float]]) -> bool:
     """The name's middle is that of the columns taken together, within half a column."""
     left, right = min(columns[n][0] for n in over), max(columns[n][1] for n in over)
-    return abs((cell.left + cell.right) / 2 - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
+    return abs(_middle(cell) - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
 
 
 def _row(line: Line, columns: Sequence[tuple[float, float]], names: Sequence[str]) -> str:

@@ -127,11 +127,23 @@ def _element(element: Any, depth: int, file: str) -> Iterator[str]:
     title = next((child for child in children if _tag(child).lower() in _TITLES and not len(child)), None)
     if title is not None and (title.text or "").strip():
         yield from ("", f"{'#' * min(depth + 1, 6)} {_scalar(title.text)}", "")
+    if title is None and _is_record(children):
+        names = [_tag(child) for child in children]
+        values = [rows.cell("".join(child.itertext())) for child in children]
+        named = len(set(names)) == len(names) > 1
+        line = [f"{name}: {value}" if named else value for name, value in zip(names, values, strict=True) if value]
+        yield " | ".join(line)
+        return
     for child in children:
         if child is not title:
             yield from _element(child, depth + 1, file)
     if title is None and depth:
         yield ""
+
+
+def _is_record(children: list[Any]) -> bool:
+    """Short values side by side: one line."""
+    return len(children) > 1 and all(not len(child) and len(child.text or "") < 200 for child in children)
 
 
 def _tag(element: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from rag.errors import LoadError, need
 from rag.load import rows
-from rag.load.text import decode
+from rag.load.text import decode, unwrap
 from rag.types import Page
 
 DROPPED = frozenset(
@@ -30,7 +30,7 @@ BLOCKS = frozenset(
 )
 _FURNITURE = (
     "[hidden], [aria-hidden=true], [role=navigation], [style*='display:none'], [style*='display: none'], "
-    ".mw-editsection, .headerlink, .visually-hidden-focusable"
+    ".mw-editsection, .headerlink, .navbox, .printfooter, li:has(> a[hreflang])"
 )
 _SPACE = re.compile(r"[ \t\n\r\f\v]+")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
@@ -39,8 +39,10 @@ _CLOSED_BY_THE_NEXT = frozenset(
     "p li dt dd td th tr tbody thead tfoot option colgroup area base br col hr img input link meta source track wbr html "
     "head body embed param".split()
 )
+_NUMBERED = re.compile(r"\d{1,3}[.)] ")
 _DEPTH = 3_000
 _DEEPEST_LIST = 10  # levels that still show as indentation
+_LONGEST_CODE = 20_000  # characters
 _MAIN_SHARE = 0.3  # a `main` element that holds less of the page's words than this is decoration
 _INDENT = "  "
 
@@ -115,6 +117,9 @@ class _Writer:
                 self.inline.append(node.text_content or "")
             elif tag == "br":
                 self.inline.append("\0")
+            elif tag == "pre" and len(node.text()) > _LONGEST_CODE:  # a text file that was put on a page as it was
+                self.flush()
+                self.blocks.extend(block for block in unwrap(node.text()).split("\n\n") if block.strip())
             elif tag == "pre":
                 self.code(node.text())
             elif tag == "table" and not _is_layout(node):
@@ -192,11 +197,14 @@ class _Writer:
     def item_lines(self, lines: list[str]) -> None:
         """Lines inside a list: the first one takes the marker, the others stand below its words."""
         depth = _INDENT * (min(len(self.lists), _DEEPEST_LIST) - 1)
-        marker = self.lists[-1][2]
+        marker = self.lists[-1][2] or _INDENT
+        if marker == "- ":
+            lines[0] = lines[0].lstrip("•◦▪‣·● ") or lines[0]
+            marker = "" if _NUMBERED.match(lines[0]) else marker
         self.lists[-1][2] = ""
         for line in lines:
-            self.items.append(f"{depth}{marker or _INDENT}{line}".rstrip())
-            marker = ""
+            self.items.append(f"{depth}{marker}{line}".rstrip())
+            marker = _INDENT
 
     def close_list(self) -> None:
         """The outermost list has ended: it is one block."""

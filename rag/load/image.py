@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag.errors import LoadError, MissingExtra, need
 from rag.load.html import plain
@@ -22,9 +22,18 @@ from rag.types import Page
 CURE = "install OCR: `apt-get install tesseract-ocr` (Debian, Ubuntu) or `brew install tesseract` (macOS)"
 LARGEST_PIXELS = 100_000_000  # an A3 page at 600 dpi has 70 million
 SECONDS_A_PAGE = 90
-_SURE = 45  # per cent: words below it are mostly texture
+_SURE = 45  # per cent: lines below it are mostly texture
+_CELL_GAP = 2.2  # times the height of the letters
 _FEWEST_LETTERS = 8  # fewer on a whole page are specks
 _SMALLEST = 1_000  # pixels of the longer side below which a picture is enlarged before it is read
+
+
+class _Word(NamedTuple):
+    text: str
+    sure: float  # per cent
+    left: int  # pixels, as the others
+    right: int
+    high: int
 
 
 def pages(path: Path) -> Iterator[Page]:
@@ -55,13 +64,13 @@ def read(picture: Any, number: int) -> Page:
     """Recognise the text of one picture, upright or turned by a quarter."""
     why = missing()
     if why:
-        return Page(number, "", ocr=True, note=f"page {number} is a picture and was not read; {why}")
+        return Page(number, "", ocr=True, note=f"page {number}: a picture, not read; {why}")
     picture = _prepared(picture)
     try:
         text = _upright(picture)
     except RuntimeError as error:  # pytesseract: time ran out
-        return Page(number, "", ocr=True, note=f"page {number} is a picture and was not read ({error}); scan it again")
-    note = None if text else f"page {number} is a picture in which no text was found"
+        return Page(number, "", ocr=True, note=f"page {number}: a picture, not read ({error}); scan it again")
+    note = None if text else f"page {number}: a picture without text; scan it again if it should hold some"
     return Page(number, text, ocr=True, note=note)
 
 
@@ -108,20 +117,34 @@ def _recognised(picture: Any) -> tuple[str, float]:
     data = library.image_to_data(
         picture, lang=_languages(), output_type=library.Output.DICT, timeout=SECONDS_A_PAGE, config="--dpi 200"
     )
-    paragraphs: dict[tuple[int, int], dict[int, list[str]]] = {}
-    total = weight = 0.0
-    for index, word in enumerate(data["text"]):
-        sure = float(data["conf"][index])
-        if not word.strip() or sure < _SURE:
-            continue
-        total += sure * len(word)
-        weight += len(word)
-        key = (data["block_num"][index], data["par_num"][index])
-        paragraphs.setdefault(key, {}).setdefault(data["line_num"][index], []).append(word)
-    text = "\n\n".join("\n".join(plain(" ".join(line)) for line in lines.values()) for lines in paragraphs.values())
-    if sum(character.isalnum() for character in text) < _FEWEST_LETTERS or total / weight < 60:
+    paragraphs: dict[tuple[int, int], dict[int, list[_Word]]] = {}
+    for index, text in enumerate(data["text"]):
+        if text.strip() and float(data["conf"][index]) >= 0:
+            left, wide, high = (int(data[name][index]) for name in ("left", "width", "height"))
+            word = _Word(text, float(data["conf"][index]), left, left + wide, high)
+            key = (data["block_num"][index], data["par_num"][index])
+            paragraphs.setdefault(key, {}).setdefault(data["line_num"][index], []).append(word)
+    found = [[line for line in lines.values() if _sure(line) >= _SURE] for lines in paragraphs.values()]
+    text = "\n\n".join("\n".join(_line(line) for line in lines) for lines in found if lines)
+    sure = _sure([word for lines in found for line in lines for word in line])
+    if sum(character.isalnum() for character in text) < _FEWEST_LETTERS or sure < 60:
         return "", 0.0
-    return text, total / weight
+    return text, sure
+
+
+def _sure(words: Sequence[_Word]) -> float:
+    """Mean confidence, weighted by length. Lines are judged whole: one doubtful word may be the `not`."""
+    letters = sum(len(word.text) for word in words)
+    return sum(word.sure * len(word.text) for word in words) / letters if letters else 0.0
+
+
+def _line(words: Sequence[_Word]) -> str:
+    """Words of one line; a gap wider than two letters' height parts the cells of a table."""
+    high = sorted(word.high for word in words)[len(words) // 2]
+    text = words[0].text
+    for before, word in zip(words, words[1:], strict=False):
+        text += (" | " if word.left - before.right > _CELL_GAP * high else " ") + word.text
+    return plain("- " + text[2:] if text[:2] in ("+ ", "* ", "¢ ", "« ") else text)
 
 
 @lru_cache(maxsize=1)

@@ -15,15 +15,19 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _GAP = 1.0  # line heights between two cells; spaces between words stay below half of one
 _SAME_LINE = 0.45  # share of the height by which neighbours must overlap
 _HEADING_SIZE = 1.12  # times the size of the body text
 _LONGEST_HEADING = 120
+_FEW_PAGES = 3  # documents that have no cover
+NAMED = re.compile(r"(?:note|item|part|section|article|chapter|appendix|schedule|annex)\s+[\dIVXLA-Z]+\b", re.IGNORECASE)
 _ITEM = re.compile(r"(?:[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]\s+\S|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]\s+\S)")
+_LABEL = re.compile(r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]|\(?(?:\d{1,2}(?:\.\d{1,2}){0,3}|\.\d|[a-zA-Z]|[ivx]{1,4})[.)]?|[A-Z]{1,2}\.\d")
 _BULLET = re.compile(r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–]\s+")
 _LEADERS = re.compile(r"\s*(?:\.\s?){4,}\s*")
-_TRAILING_SIGN = re.compile(r"(.*[\d)%—–])\s+(US\$|[$€£¥])")
+_TRAILING_SIGN = re.compile(r"(.*[\d)%—–])\s*(US\$|[$€£¥])")
 _ENDS = (".", ";", ",", ":")
 
 
@@ -49,6 +53,7 @@ class Line:
     """Cells on one height, left to right."""
 
     cells: list[Cell] = field(default_factory=list)
+    sideways: bool = False  # single letters below each other
 
     @property
     def text(self) -> str:
@@ -89,7 +94,20 @@ def lines(cells: Sequence[Cell]) -> list[Line]:
             found[-1].cells.append(cell)
         else:
             found.append(Line([cell]))
-    return [_joined(line) for line in found]
+    return [_joined(line) for line in _upright(found)]
+
+
+def _upright(found: Sequence[Line]) -> list[Line]:
+    """Letters that stand below each other (text set sideways in the margin) are one line."""
+    kept: list[Line] = []
+    for line in found:
+        last = kept[-1] if kept else None
+        if last is not None and len(line.text) == 1 and abs(last.left - line.left) < line.height and last.sideways:
+            last.cells[0].text += line.text
+        else:
+            line.sideways = len(line.text) == 1 and not line.text.isdigit()
+            kept.append(line)
+    return kept
 
 
 def _beside(left: Cell, right: Cell) -> bool:
@@ -102,6 +120,10 @@ def _joined(line: Line) -> Line:
     cells: list[Cell] = []
     for cell in (part for whole in line.cells for part in _signs_apart(whole)):
         last = cells[-1] if cells else None
+        if last is not None and _is_one(cells, last, cell, len(line.cells)):
+            last.text += ("" if cell.left - last.right < 0.15 * last.height else " ") + cell.text
+            last.right = cell.right
+            continue
         sign_before = last is not None and last.text in ("$", "€", "£", "¥", "(", "($", "$(", "-", "–", "US$", "CHF")
         sign_after = cell.text in (")", "%", ")%", "%)", "pts", "*") and last is not None and last.text[-1:].isdigit()
         close = last is not None and cell.left - last.right < _GAP * min(cell.height, last.height)
@@ -109,9 +131,25 @@ def _joined(line: Line) -> Line:
             space = " " if sign_before and last.text[-1] not in "($" or last.text[-1:] == "$" else ""
             last.text += space + cell.text
             last.right = cell.right
+            if sign_before:  # signs stand far left of their amounts: the column is where the amounts are
+                last.left = cell.left
         else:
             cells.append(cell)
     return Line(cells)
+
+
+def _is_one(cells: Sequence[Cell], last: Cell, cell: Cell, count: int) -> bool:
+    """Two runs that only look apart: raised type between them, a wide space after a sentence, a label before its item."""
+    gap = cell.left - last.right
+    tall = max(last.height, cell.height)
+    if cell.text in ("$", "US$", "€", "£", "¥"):
+        return False
+    if gap < 0.35 * tall:
+        return True
+    if gap < 1.8 * tall and last.text[-1:] in ".,;:!?" and len(last.text) > 6 and cell.text[:1].isalpha():
+        return True
+    label = len(cells) == 1 and count == 2 and _LABEL.fullmatch(last.text) is not None
+    return label and (gap < 6 * tall) and cell.text[:1].isalpha() and len(cell.text) > 2
 
 
 def _signs_apart(cell: Cell) -> list[Cell]:
@@ -124,38 +162,65 @@ def _signs_apart(cell: Cell) -> list[Cell]:
     return [amount, Cell(found[2], edge, cell.right, cell.bottom, cell.top, cell.bold)]
 
 
-def body_height(found: Sequence[Line]) -> float:
-    """The height of most of the text."""
-    weights: Counter[float] = Counter()
-    for line in found:
-        weights[round(line.height * 2) / 2] += len(line.text)
-    return weights.most_common(1)[0][0] if weights else 1.0
+class Type(NamedTuple):
+    """How a document uses its sizes of type."""
+
+    body: float  # height of most of its text
+    levels: dict[int, int]  # size (see `_size`) -> level of the headings set in it
 
 
-def heading_level(line: Line, body: float, roomy: bool) -> int:
+def type_of(pages: Sequence[Sequence[Line]]) -> Type:
+    """Body size and heading sizes of a whole document. Type that only a cover uses makes no headings: they would stand
+    over every page that follows."""
+    weights: Counter[int] = Counter()
+    lengths: dict[int, list[int]] = {}
+    used: dict[int, set[int]] = {}
+    for number, page in enumerate(pages):
+        for line in page:
+            size = _size(line)
+            weights[size] += len(line.text)
+            lengths.setdefault(size, []).append(len(line.text))
+            used.setdefault(size, set()).add(number)
+    body = weights.most_common(1)[0][0] if weights else 2
+    sizes = [
+        size
+        for size in sorted(lengths, reverse=True)
+        if size >= body * _HEADING_SIZE
+        and (len(used[size]) > 1 or len(pages) <= _FEW_PAGES)
+        and not (len(lengths[size]) > 3 and sum(lengths[size]) / len(lengths[size]) > 50)  # whole paragraphs are set in it
+    ]
+    return Type(body / 2, {size: min(2 + rank, 3) for rank, size in enumerate(sizes)})
+
+
+def _size(line: Line) -> int:
+    """Height in half points."""
+    return round(line.height * 2)
+
+
+def heading_level(line: Line, type_: Type, roomy: bool) -> int:
     """2 to 4 for a heading (1 is the document's title), else 0. `roomy`: space above, or a change of type below."""
     text = line.text
     if len(line.cells) > 1 or len(text) > _LONGEST_HEADING or sum(c.isalpha() for c in text) < 3 or text[0] == "(":
         return 0
-    if line.height >= body * 1.5:
-        return 2
-    if line.height >= body * _HEADING_SIZE and not text.endswith((",", ";")):
-        return 3
-    if line.bold and roomy and not text.endswith(_ENDS) and not text[0].islower():
-        return 4
-    return 0
+    if text.endswith((",", ";")) or text[0].islower():
+        return 0
+    if _size(line) in type_.levels:
+        return type_.levels[_size(line)]
+    by_look = line.bold or NAMED.match(text) is not None
+    return 4 if by_look and roomy and not text.endswith(_ENDS) and line.height >= 0.9 * type_.body else 0
 
 
-def paragraphs(found: Sequence[Line], body: float) -> list[str]:
+def paragraphs(found: Sequence[Line], type_: Type) -> list[str]:
     """Blocks of running text: lines of one paragraph joined, headings and list items recognised."""
     blocks: list[str] = []
     paragraph: list[Line] = []
     level = 0  # of the heading that `paragraph` is, else 0
+    margins = _margins(found)
     for number, line in enumerate(found):
         above = found[number - 1] if number else None
         below = found[number + 1] if number + 1 < len(found) else None
-        here = heading_level(line, body, _roomy(above, line, below))
-        if paragraph and here == level and _goes_on(paragraph, line, found, heading=bool(here)):
+        here = heading_level(line, type_, _roomy(above, line, below))
+        if paragraph and (here > 0) == (level > 0) and _goes_on(paragraph, line, margins[number], heading=bool(here)):
             paragraph.append(line)
             continue
         if paragraph:
@@ -172,7 +237,24 @@ def _roomy(above: Line | None, line: Line, below: Line | None) -> bool:
     return lone_above and (below is None or not below.bold or line.bottom - below.cells[0].top > 0.3 * line.height)
 
 
-def _goes_on(paragraph: Sequence[Line], line: Line, page: Sequence[Line], *, heading: bool) -> bool:
+def _margins(found: Sequence[Line]) -> list[float]:
+    """For each line the right edge of the stretch of text that it stands in."""
+    margins: list[float] = []
+    start = 0
+    for number, line in enumerate(found):
+        following = found[number + 1] if number + 1 < len(found) else None
+        if following is not None:
+            distance = line.bottom - following.bottom
+            tall = max(line.height, following.height)
+            if 0 < distance < 2.1 * tall and abs(following.left - line.left) < 3 * tall:
+                continue
+        edge = max(other.right for other in found[start : number + 1])
+        margins.extend([edge] * (number + 1 - start))
+        start = number + 1
+    return margins
+
+
+def _goes_on(paragraph: Sequence[Line], line: Line, margin: float, *, heading: bool) -> bool:
     """`line` continues the paragraph: same type, next below, not indented anew, the line above was full."""
     last = paragraph[-1]
     distance = last.bottom - line.bottom
@@ -191,7 +273,6 @@ def _goes_on(paragraph: Sequence[Line], line: Line, page: Sequence[Line], *, hea
         return False  # a new paragraph begins indented
     if item and line.left < paragraph[0].left - 1:
         return False
-    margin = max((other.right for other in page if abs(other.left - line.left) < 3 * line.height), default=line.right)
     first_word = line.text.split(" ", 1)[0]
     room = (line.right - line.left) / max(1, len(line.text)) * (len(first_word) + 1)
     return last.right + room > margin - 0.5 * line.height or last.text.endswith("-")
@@ -215,10 +296,11 @@ def _block(paragraph: Sequence[Line], level: int) -> str:
 
 
 def _lists_closed(blocks: list[str]) -> list[str]:
-    """Items of one list stand on neighbouring lines."""
+    """Items of one list, and rows of one table, stand on neighbouring lines."""
     closed: list[str] = []
     for block in blocks:
-        if closed and _is_item(block) and _is_item(closed[-1].rsplit("\n", 1)[-1]):
+        last = closed[-1].rsplit("\n", 1)[-1] if closed else ""
+        if closed and (_is_item(block) and _is_item(last) or " | " in block and " | " in last):
             closed[-1] += "\n" + block
         else:
             closed.append(block)

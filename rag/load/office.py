@@ -44,7 +44,8 @@ class _Document:
         self.body = document.element.body
         self.styles = _styles(document)
         self.numbering = Numbering(_part(document, "/numbering"))
-        self.notes = {note.get(f"{W}id"): note for note in _part(document, "/footnotes") or () if not note.get(f"{W}type")}
+        notes = _part(document, "/footnotes")
+        self.notes = {} if notes is None else {n.get(f"{W}id"): n for n in notes if not n.get(f"{W}type")}
         self.used: list[str] = []  # ids of footnotes, in the order of their marks
         self.has_headings = any(self.level(paragraph) for paragraph in self.body.iter(f"{W}p"))
 
@@ -188,6 +189,8 @@ def _owner(row: Any) -> Any:
 
 def _item(depth: int, shown: str, text: str) -> str:
     indent = "  " * min(depth, 8)
+    if not shown and re.match(r"\d{1,3}[.)] ", text):  # a number that was typed
+        return indent + text
     marker = "- " if not shown else f"{shown} " if re.fullmatch(r"\d+\.", shown) else f"- {shown} "
     return indent + marker + text.replace("\n", f"\n{indent}  ")
 

@@ -40,9 +40,9 @@ def pages(path: Path) -> Iterator[Page]:
             yield table.sheet(worksheet.get(f"{TABLE}name", ""), _cells(worksheet))
     elif path.suffix.lower() == ".odp":
         for number, slide in enumerate(main.iter(f"{DRAW}page"), 1):
-            yield Page(number, "\n\n".join(_Blocks({}).slide(slide)))
+            yield Page(number, "\n\n".join(_Blocks({}, frozenset()).slide(slide)))
     else:
-        yield Page(None, "\n\n".join(_Blocks(_numbered_lists(root)).read(main)))
+        yield Page(None, "\n\n".join(_Blocks(_numbered_lists(root), _titles(root)).read(main)))
 
 
 def _content(path: Path) -> Any:
@@ -64,11 +64,18 @@ def _numbered_lists(root: Any) -> dict[str, bool]:
     }
 
 
+def _titles(root: Any) -> frozenset[str]:
+    """Names of paragraph styles that are the title's, or derived from it in this document."""
+    derived = (s.get(f"{STYLE}name", "") for s in root.iter(f"{STYLE}style") if s.get(f"{STYLE}parent-style-name") == "Title")
+    return frozenset(("Title", *derived))
+
+
 class _Blocks:
     """Walks the elements of a body; recursion is bounded by `limits.DEPTH`."""
 
-    def __init__(self, numbered: dict[str, bool]) -> None:
+    def __init__(self, numbered: dict[str, bool], titles: frozenset[str]) -> None:
         self.numbered = numbered
+        self.titles = titles
 
     def read(self, parent: Any, depth: int = 0) -> list[str]:
         """Blocks in document order."""
@@ -84,7 +91,7 @@ class _Blocks:
                 words = _words(element).replace("\n", " ")
                 blocks.append(f"{'#' * min(int(level) if level.isdigit() else 1, 6)} {words}" if words else "")
             elif tag == f"{TEXT}p":
-                title = "title" in element.get(f"{TEXT}style-name", "").lower().split("_20_") and not blocks
+                title = element.get(f"{TEXT}style-name", "") in self.titles and not depth
                 words = _words(element)
                 blocks.append(f"# {words}" if title and words else "\n".join(plain(line) for line in words.split("\n")))
                 for box in element.iter(f"{DRAW}text-box"):
@@ -167,7 +174,7 @@ def _cells(element: Any) -> Iterator[list[str]]:
         for cell in row:
             if cell.tag not in (f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
                 continue
-            text = "\n".join(words for part in cell.iter(f"{TEXT}p", ) if (words := _words(part)))
+            text = "\n".join(words for part in cell.iter(f"{TEXT}p") if (words := _words(part)))
             times = _times(cell, f"{TABLE}number-columns-repeated", _WIDEST - len(line))
             line.extend([text] * (times if text else min(times, _WIDEST - len(line))))
         filled = any(line)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rag.errors import LoadError, need
 from rag.load import columns, image, layout
-from rag.load.layout import Cell
+from rag.load.layout import Cell, Line
 from rag.types import Page
 
 _LOCK = threading.RLock()
@@ -42,15 +43,18 @@ def pages(path: Path) -> Iterator[Page]:
             raise LoadError(_why(path, error)) from error
         count = min(len(document), _MOST_PAGES)
     try:
+        read = []
         for index in range(count):
             with _LOCK:
-                page = _page(pdfium.raw, document, index)
-            yield page
-        if not count:
+                read.append(_page(pdfium.raw, document, index))
+        if not read:
             raise LoadError(f"{path.name}: holds no pages; open it in its program and save it again")
     finally:
         with _LOCK:
             document.close()
+    type_ = layout.type_of([lines for _, lines in read])
+    for page, lines in read:
+        yield replace(page, text=_text(lines, type_)) if lines else page
 
 
 def _why(path: Path, error: Exception) -> str:
@@ -65,42 +69,43 @@ def _why(path: Path, error: Exception) -> str:
     return f"{path.name}: damaged ({error}); open it in a viewer, print it to a new PDF and add that"
 
 
-def _page(raw: Any, document: Any, index: int) -> Page:
+def _page(raw: Any, document: Any, index: int) -> tuple[Page, list[Line]]:
+    """A page and its lines; where it was read by OCR its text stands in the page, and there are no lines."""
     number = index + 1
     try:
         page = document[index]
     except RuntimeError as error:  # pypdfium2's error: this page is damaged, the others may be whole
-        return Page(number, "", note=f"page {number}: damaged and not read ({error}); print the file to a new PDF")
+        return Page(number, "", note=f"page {number}: damaged, not read ({error}); print the file to a new PDF"), []
     try:
         textpage = page.get_textpage()
         cells = _cells(raw, textpage)
-        text = _text(cells)
-        letters = sum(len(cell.text) for cell in cells)
         textpage.close()
-        if letters < _FEWEST_CHARACTERS and _is_picture(raw, page):
+        lines = [line for line in layout.lines(cells) if any(c.isalnum() for c in line.text)]
+        letters = sum(len(line.text) for line in lines)
+        if letters < _FEWEST_CHARACTERS and _is_picture(raw, page, anything=not letters):
             recognised = image.read(page.render(scale=_OCR_DPI / 72).to_pil(), number)
-            if recognised.text or not text:
-                return recognised
-        return Page(number, text)
+            if recognised.text or not lines:
+                return recognised, []
+        return Page(number, ""), lines
     finally:
         page.close()
 
 
-def _text(cells: list[Cell]) -> str:
-    found = [line for line in layout.lines(cells) if any(c.isalnum() for c in line.text)]
-    body = layout.body_height(found)
+def _text(lines: list[Line], type_: layout.Type) -> str:
     blocks: list[str] = []
     at = 0
-    for start, end in columns.tables(found):
-        blocks.extend(layout.paragraphs(found[at:start], body))
-        blocks.append("\n".join(columns.render(found[start:end])))
+    for start, end in columns.tables(lines):
+        blocks.extend(layout.paragraphs(lines[at:start], type_))
+        blocks.append("\n".join(columns.render(lines[start:end])))
         at = end
-    blocks.extend(layout.paragraphs(found[at:], body))
+    blocks.extend(layout.paragraphs(lines[at:], type_))
     return "\n\n".join(blocks)
 
 
-def _is_picture(raw: Any, page: Any) -> bool:
-    """A picture covers a good part of the page."""
+def _is_picture(raw: Any, page: Any, *, anything: bool) -> bool:
+    """A picture covers a good part of the page; with `anything`, outlines without letters count as well."""
+    if anything:
+        return next(iter(page.get_objects(max_depth=1)), None) is not None
     width, height = page.get_size()
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3):
         left, bottom, right, top = item.get_bounds()

@@ -42,7 +42,7 @@ def lines(rows: Sequence[Row], *, header: int = GUESS) -> list[str]:
     if not table:
         return []
     titles: list[str] = []
-    while len(table) > 1 and len(table[0]) > 1 and len({text for text in table[0] if text}) == 1:
+    while header != 1 and len(table) > 1 and len(table[0]) > 1 and len({text for text in table[0] if text}) == 1:
         titles.append(next(text for text in table[0] if text))
         table = table[1:]
     table = _rectangle(table)
@@ -80,7 +80,7 @@ def _names(header: list[list[str]]) -> list[str]:
     names: list[str] = []
     filled = [row if index == len(header) - 1 else _carried(row) for index, row in enumerate(header)]
     for column in range(len(header[0])):
-        parts = dict.fromkeys(row[column] for row in filled if row[column])
+        parts = dict.fromkeys(row[column].replace("; ", " ") for row in filled if row[column])
         names.append(" ".join(parts))
     return names
 
@@ -89,7 +89,7 @@ def _carried(row: Row) -> list[str]:
     """An upper header row names a group once, over its first column: carry the name to the right."""
     carried: list[str] = []
     for text in row:
-        carried.append(text or (carried[-1] if carried else ""))
+        carried.append(text or (carried[-1] if len(carried) > 1 else ""))  # the corner names the rows, not a group
     return carried
 
 

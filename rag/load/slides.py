@@ -8,6 +8,7 @@ Refuses damaged and protected files (LoadError). A shape that its library cannot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 from rag.errors import need
 from rag.load import limits, rows
 from rag.load.html import plain
-from rag.load.table import shown
 from rag.types import Page
+
+
+_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
 
 def pages(path: Path) -> Iterator[Page]:
@@ -44,7 +47,7 @@ def _page(number: int, slide: Any) -> Page:
         notes = slide.notes_slide.notes_text_frame.text.strip()
         if notes:
             blocks.append("Notes: " + notes)
-    note = f"slide {number}: {unread} shapes could not be read; open the file and save it again" if unread else None
+    note = f"slide {number}: {unread} shape(s) not read; open the file and save it again" if unread else None
     return Page(number, "\n\n".join(block for block in blocks if block.strip()), note=note)
 
 
@@ -68,12 +71,8 @@ def _shape(shape: Any) -> list[str]:
         return _chart(shape.chart)
     if not shape.has_text_frame:
         return []
-    bulleted = shape.is_placeholder and "BODY" in str(shape.placeholder_format.type) or _is_content(shape)
-    return _paragraphs(shape.text_frame.paragraphs, bulleted=bulleted)
-
-
-def _is_content(shape: Any) -> bool:
-    return bool(shape.is_placeholder) and "OBJECT" in str(shape.placeholder_format.type)
+    kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
+    return _paragraphs(shape.text_frame.paragraphs, bulleted="BODY" in kind or "OBJECT" in kind)
 
 
 def _paragraphs(paragraphs: Any, *, bulleted: bool) -> list[str]:
@@ -86,7 +85,8 @@ def _paragraphs(paragraphs: Any, *, bulleted: bool) -> list[str]:
         if not text:
             continue
         if (bulleted and several and not _marked(paragraph, "buNone")) or _marked(paragraph, "buChar", "buAutoNum"):
-            items.append(f"{'  ' * min(paragraph.level, 8)}- {text}")
+            marker = "" if re.match(r"\d{1,3}[.)] ", text) else "- "
+            items.append(f"{'  ' * min(paragraph.level, 8)}{marker}{text}")
             continue
         if items:
             blocks.append("\n".join(items))
@@ -105,13 +105,16 @@ def _marked(paragraph: Any, *tags: str) -> bool:
 def _chart(chart: Any) -> list[str]:
     """A chart's numbers as a table: a row a category, a column a series."""
     caption = [chart.chart_title.text_frame.text] if chart.has_title and chart.chart_title.has_text_frame else []
-    plot = next(iter(chart.plots), None)
-    if plot is None:
+    categories: list[str] = []
+    series: list[tuple[str, list[str]]] = []
+    for one in chart._chartSpace.iter(f"{_C}ser"):  # the library knows no three-dimensional plots; the XML is the same
+        name = " ".join(text.text or "" for text in one.iterfind(f"{_C}tx//{_C}v"))
+        categories = categories or [text.text or "" for text in one.iterfind(f"{_C}cat//{_C}v")]
+        series.append((name, [text.text or "" for text in one.iterfind(f"{_C}val//{_C}v")]))
+    if not series:
         return caption
-    categories = [str(category) for category in plot.categories]
-    series = [(str(one.name or ""), list(one.values)) for one in plot.series]
+    count = max(len(values) for _, values in series)
     table = [["", *(name for name, _ in series)]]
-    for index, category in enumerate(categories):
-        values = [shown(values[index]) if index < len(values) and values[index] is not None else "" for _, values in series]
-        table.append([category, *values])
+    for index in range(count):
+        table.append([values[index] if index < len(values) else "" for values in (categories, *(row for _, row in series))])
     return ["\n".join([*caption, *rows.lines(table, header=1)])]

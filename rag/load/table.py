@@ -40,7 +40,7 @@ def pages(path: Path) -> Iterator[Page]:
 
 def sheet(name: str, cells: Iterable[list[str]]) -> Page:
     """A sheet's tables under its name."""
-    blocks = ["\n".join(lines) for table in _tables(cells) if (lines := rows.lines(table))]
+    blocks = ["\n".join(lines) for table in _headed(list(_tables(cells))) if (lines := rows.lines(table))]
     return Page(None, "\n\n".join([f"## {rows.cell(name)}", *blocks]) if blocks else "")
 
 
@@ -138,6 +138,23 @@ def _tables(cells: Iterable[list[str]]) -> Iterator[list[list[str]]]:
             block = []
     if block:
         yield from _side_by_side(block)
+
+
+def _headed(tables: list[list[list[str]]]) -> Iterator[list[list[str]]]:
+    """A header that a blank row parts from its table goes back to it."""
+    header: list[list[str]] = []
+    for table, following in zip(tables, [*tables[1:], None], strict=False):
+        if following is not None and not header and _is_header(table, following):
+            header = table
+            continue
+        yield [*header, *table]
+        header = []
+
+
+def _is_header(table: list[list[str]], following: list[list[str]]) -> bool:
+    width = sum(bool(cell.strip()) for cell in table[-1])
+    words = not any(rows.is_quantity(rows.cell(cell)) for row in table for cell in row)
+    return len(table) <= 3 and width >= 3 and words and any(rows.is_quantity(cell) for cell in following[0])
 
 
 def _side_by_side(block: list[list[str]]) -> Iterator[list[list[str]]]:
