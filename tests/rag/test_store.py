@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from rag import commit
 from rag.catalogue import Catalogue
 from rag.errors import IndexDamaged
 from rag.lexical import Lexical
-from rag.types import Chunk, Document, Draft, PageSpan, Store
+from rag.types import Store
 from rag.vectors import Vectors
+from tests.miniature import WordCounts, put
 
 TEXTS = (
     "Annual leave is 25 days a year for everybody.",
@@ -23,46 +22,6 @@ TEXTS = (
     "A visitor signs in at the desk.",
     "Parking costs 40 euros a month.",
 )
-
-
-class WordCounts:
-    """A real embedder in miniature: words hashed into 512 numbers, so that shared words mean a high cosine."""
-
-    dimension = 512
-
-    def __init__(self, identity: str = "word-counts") -> None:
-        self.identity = identity
-        self.embedded: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        self.embedded += texts
-        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            for word in text.lower().replace(".", "").split():
-                row[sum(ord(c) * 31**i for i, c in enumerate(word)) % self.dimension] += 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def put(catalogue: Catalogue, path: str, *texts: str, embedder: WordCounts | None = None) -> Document:
-    """Commit a document with one passage for each text."""
-    embedder = embedder or WordCounts()
-    whole = "\n\n".join(texts)
-    chunks, at = [], 0
-    for text in texts:
-        chunks.append(Chunk(at, at + len(text), text, 1))
-        at += len(text) + 2
-    record = commit.Record(
-        collection="default",
-        source="/papers",
-        path=path,
-        sha256=whole,
-        draft=Draft(path, whole, (PageSpan(1, 0, len(whole)),)),
-        chunks=chunks,
-        hashes=texts,
-        vectors=dict(zip(texts, embedder.embed(texts), strict=True)),
-        embedder=embedder.identity,
-    )
-    return commit.write(catalogue, record)
 
 
 @pytest.fixture
