@@ -34,6 +34,7 @@ import reportlab
 from docx.oxml import OxmlElement
 from openpyxl.styles import Font
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from reportlab import platypus
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -41,17 +42,6 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import (
-    BaseDocTemplate,
-    Flowable,
-    Frame,
-    KeepTogether,
-    PageTemplate,
-    Paragraph,
-    Spacer,
-    Table,
-    TableStyle,
-)
 
 EXAMPLES = Path(__file__).resolve().parent
 SOURCE = EXAMPLES / "source"
@@ -71,13 +61,6 @@ class Block:
     level: int = 0  # of a heading, from 1
     lines: tuple[str, ...] = ()  # the heading, the paragraph, or one line per list item
     rows: tuple[tuple[str, ...], ...] = ()  # of a table, the header first
-
-
-def main() -> None:
-    """Write every built file and print its name and size."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HANDBOOK
-    for path in build(folder):
-        print(f"{path.stat().st_size:>9,} {path.relative_to(folder).as_posix()}")
 
 
 def build(folder: Path) -> list[Path]:
@@ -129,26 +112,21 @@ BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=11, leading=15.5, s
 CELL = ParagraphStyle("cell", parent=BODY, fontSize=10, leading=13, spaceAfter=0)
 HEADER_CELL = ParagraphStyle("header-cell", parent=CELL, fontName="Helvetica-Bold")
 ITEM = ParagraphStyle("item", parent=BODY, leftIndent=20, bulletIndent=3, bulletFontSize=11, spaceAfter=4)
-HEADINGS = {
-    level: ParagraphStyle(f"h{level}", fontName="Helvetica-Bold", fontSize=size, leading=size * 1.25,
-                          spaceBefore=size * 0.7, spaceAfter=size * 0.4, keepWithNext=True)
-    for level, size in ((1, 22), (2, 15), (3, 12))
-}
+HEADING_SIZES = {1: 22, 2: 15, 3: 12}
 PRINT_WIDTH = A4[0] - 50 * mm - 12  # points between the margins; a frame keeps 6 of its own on each side
-GRID = TableStyle([
-    ("GRID", (0, 0), (-1, -1), 0.5, colors.grey),
-    ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke),
-    ("VALIGN", (0, 0), (-1, -1), "TOP"),
-])
+LINES = ("GRID", (0, 0), (-1, -1), 0.5, colors.grey)
+GRID = platypus.TableStyle(
+    [LINES, ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+)
 
 
-class Chapter(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
+class Chapter(platypus.BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
     """A PDF with a running header, page numbers and an outline."""
 
     def __init__(self, target: io.BytesIO, title: str) -> None:
         super().__init__(target, pagesize=A4, invariant=1, title=title, author=COMPANY, lang="en")
-        frame = Frame(25 * mm, 25 * mm, A4[0] - 50 * mm, A4[1] - 52 * mm, id="body")
-        self.addPageTemplates(PageTemplate(frames=[frame], onPage=self.furniture))
+        frame = platypus.Frame(25 * mm, 25 * mm, A4[0] - 50 * mm, A4[1] - 52 * mm, id="body")
+        self.addPageTemplates(platypus.PageTemplate(frames=[frame], onPage=self.furniture))
 
     def furniture(self, canvas: Canvas, _: Any) -> None:
         """The running header and the page number."""
@@ -156,7 +134,7 @@ class Chapter(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
         canvas.drawString(25 * mm + 6, A4[1] - 16 * mm, f"{COMPANY} · {self.title}")
         canvas.drawCentredString(A4[0] / 2, 14 * mm, f"Page {canvas.getPageNumber()}")
 
-    def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802  # reportlab's name
+    def afterFlowable(self, flowable: platypus.Flowable) -> None:  # noqa: N802  # reportlab's name
         """Each heading becomes an entry of the outline."""
         level = getattr(flowable, "outline_level", None)
         if level is not None:
@@ -172,26 +150,37 @@ def pdf_bytes(blocks: list[Block]) -> bytes:
     return target.getvalue()
 
 
-def flowables(block: Block) -> Iterator[Flowable]:
+def flowables(block: Block) -> Iterator[platypus.Flowable]:
     """One block as reportlab draws it."""
     if block.kind == "heading":
-        heading = Paragraph(block.lines[0], HEADINGS[block.level])
+        heading = platypus.Paragraph(block.lines[0], heading_style(HEADING_SIZES[block.level]))
         heading.outline_level = block.level - 1
         yield heading
     elif block.kind == "table":
-        rows = [[Paragraph(cell, CELL if number else HEADER_CELL) for cell in row]
-                for number, row in enumerate(block.rows)]
+        rows = [
+            [platypus.Paragraph(cell, CELL if number else HEADER_CELL) for cell in row]
+            for number, row in enumerate(block.rows)
+        ]
         columns = zip(*([(cell.text, cell.style) for cell in row] for row in rows), strict=True)
-        widths = [13 + max(stringWidth(text, style.fontName, style.fontSize) for text, style in column)
-                  for column in columns]
-        yield Table(rows, widths if sum(widths) < PRINT_WIDTH else None, style=GRID, repeatRows=1, hAlign="LEFT")
-        yield Spacer(1, 10)
+        widths = [
+            13 + max(stringWidth(text, style.fontName, style.fontSize) for text, style in column) for column in columns
+        ]
+        fitting = widths if sum(widths) < PRINT_WIDTH else None
+        yield platypus.Table(rows, fitting, style=GRID, repeatRows=1, hAlign="LEFT")
+        yield platypus.Spacer(1, 10)
     elif block.kind == "text":
-        yield Paragraph(block.lines[0], BODY)
+        yield platypus.Paragraph(block.lines[0], BODY)
     else:
         marks = (f"{number}." if block.kind == "steps" else "•" for number in range(1, len(block.lines) + 1))
-        items = [Paragraph(line, ITEM, bulletText=mark) for line, mark in zip(block.lines, marks, strict=True)]
-        yield KeepTogether([*items, Spacer(1, 4)])  # instructions are read at a bench: not across two pages
+        items = [platypus.Paragraph(line, ITEM, bulletText=mark) for line, mark in zip(block.lines, marks, strict=True)]
+        # Instructions are read at a bench: they do not go across two pages.
+        yield platypus.KeepTogether([*items, platypus.Spacer(1, 4)])
+
+
+def heading_style(size: int) -> ParagraphStyle:
+    """Bold, with room in proportion, never alone at the foot of a page."""
+    space = {"spaceBefore": size * 0.7, "spaceAfter": size * 0.4, "leading": size * 1.25}
+    return ParagraphStyle("heading", fontName="Helvetica-Bold", fontSize=size, keepWithNext=True, **space)
 
 
 def scan_bytes(text: str) -> bytes:
@@ -309,4 +298,5 @@ def dateless(data: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    for file in build(Path(sys.argv[1]) if len(sys.argv) > 1 else HANDBOOK):
+        print(f"{file.stat().st_size:>9,} {file}")

@@ -129,8 +129,11 @@ def test_the_built_files_say_what_their_sources_say(rebuilt: Path):
     names = sorted(path.relative_to(rebuilt) for path in rebuilt.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(HANDBOOK) for path in FILES if path.suffix in {".pdf", ".docx", ".xlsx"})
     # Texts, not bytes: another release of zlib packs the same words into other bytes.
-    differing = [str(name) for name in names if name != SCAN.relative_to(HANDBOOK)
-                 and list(load.pages(rebuilt / name)) != list(load.pages(HANDBOOK / name))]
+    differing = [
+        str(name)
+        for name in names
+        if name != SCAN.relative_to(HANDBOOK) and list(load.pages(rebuilt / name)) != list(load.pages(HANDBOOK / name))
+    ]
     assert not differing, "run `python examples/build_handbook.py`"
     assert largest_difference(picture(rebuilt / SCAN.relative_to(HANDBOOK)), picture(SCAN)) < 12
 
