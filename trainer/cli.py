@@ -21,7 +21,9 @@ STAGES = {  # stage -> where its function is
     "corpus": ("trainer.corpus", "corpus", "Clean raw text, with a report of what went and why."),
     "tokenizer": ("trainer.data", "tokenize", "Learn the tokenizer and store the clean text as shards."),
     "pretrain": ("trainer.pretrain", "pretrain", "Train a trunk from random weights."),
+    "rows": ("trainer.mixture", "make", "Make reading rows from question files and structured text."),
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse and quote."),
+    "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
     "evaluate": ("trainer.evaluate", "evaluate", "Bits per byte, span F1, refusals, evidence."),
     "export": ("trainer.export", "export", "Write the model folder that the product opens."),
 }

@@ -27,7 +27,7 @@ from trainer import checkpoint, data, files, recipe, rows, tokenizer
 from trainer.calibrate import fit_threshold
 from trainer.chat import MOST_SOURCES, Source
 from trainer.encoder_reader import EncoderReader
-from trainer.errors import DataError
+from trainer.errors import CheckpointError, DataError
 from trainer.loop import pick_device
 from trainer.model import Transformer, allowed_pairs
 from trainer.pretrain import next_token_nats
@@ -174,7 +174,10 @@ def score_run(plan: recipe.Recipe, config: EvaluateConfig, path: Path) -> dict[s
     """Bits per byte of each domain and, once it was fine-tuned, how the newest checkpoint reads."""
     words = tokenizer.load(plan.out / "tokenizer.json")
     folder = plan.out / "finetune" if checkpoint.latest(plan.out / "finetune") else plan.out / "pretrain"
-    model = checkpoint.load(folder).to(pick_device("auto")).eval()
+    newest = checkpoint.latest(folder)
+    if newest is None:
+        raise CheckpointError(f"{plan.out} holds no checkpoint; run `trainer pretrain` first")
+    model = checkpoint.load(newest).to(pick_device("auto")).eval()
     domains: dict[str, list[data.Shard]] = defaultdict(list)
     for shard in data.open_shards(plan.out / "shards", "held", words):
         domains[shard.entry.domain].append(shard)
@@ -183,7 +186,7 @@ def score_run(plan: recipe.Recipe, config: EvaluateConfig, path: Path) -> dict[s
         for domain, shards in domains.items()
         if sum(s.entry.tokens for s in shards) > config.length + 1
     }
-    result: dict[str, Any] = {"checkpoint": checkpoint.latest(folder).name, "stage": folder.name, "bits_per_byte": bits}
+    result: dict[str, Any] = {"checkpoint": newest.name, "stage": folder.name, "bits_per_byte": bits}
     if folder.name == "finetune":
         reader = TrunkReader(model, words)
         chosen = np.random.default_rng(config.seed).permutation(np.array(read_rows(path), dtype=object))

@@ -107,3 +107,7 @@ def whole_passages(path: Path) -> Iterator[Example]:
         if 20 < end - start < 600:
             question = str(raw["question"]).replace("(are)", "").replace("  ", " ").replace(" ?", "?")
             yield Example(question, "", text, ((start, end),), path.name.split(".")[0], str(raw.get("licence", "")))
+
+
+if __name__ == "__main__":
+    recipe.main(make)

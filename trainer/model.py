@@ -75,6 +75,19 @@ class Pass(NamedTuple):
     cache: Cache | None
 
 
+class Norm(nn.Module):
+    """Root mean square norm, computed in fp32 whatever autocast made of its input."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [..., size] to the same shape, fp32."""
+        return functional.rms_norm(x.float(), self.weight.shape, self.weight, self.epsilon)
+
+
 class Attention(nn.Module):
     """Grouped-query attention with normalised queries and keys."""
 
@@ -86,8 +99,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(config.width, shared, bias=False)
         self.value = nn.Linear(config.width, shared, bias=False)
         self.out = nn.Linear(inner, config.width, bias=False)
-        self.query_norm = nn.RMSNorm(config.head_width, eps=config.norm_epsilon)
-        self.key_norm = nn.RMSNorm(config.head_width, eps=config.norm_epsilon)
+        self.query_norm = Norm(config.head_width, config.norm_epsilon)
+        self.key_norm = Norm(config.head_width, config.norm_epsilon)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
         """x: [batch, time, width] to the same shape."""
@@ -97,7 +110,7 @@ class Attention(nn.Module):
         v = self.value(x).view(batch, time, -1, self.config.head_width).transpose(1, 2)
         q = rotate(self.query_norm(q).transpose(1, 2), shared.cosine, shared.sine)  # [batch, heads, time, head width]
         k = rotate(self.key_norm(k).transpose(1, 2), shared.cosine, shared.sine)  # [batch, kv heads, time, head width]
-        q, k = q.to(v.dtype), k.to(v.dtype)  # autocast leaves norms in fp32; the kernel wants one type
+        q, k = q.to(v.dtype), k.to(v.dtype)  # norms give fp32; the kernel wants one type
         if shared.cache is not None:
             k, v = shared.cache.extend(self.layer, k, v)  # [batch, kv heads, keys, head width]
         group = self.config.heads // self.config.key_value_heads
@@ -113,9 +126,9 @@ class Layer(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.attention_norm = Norm(config.width, config.norm_epsilon)
         self.attention = Attention(config, layer)
-        self.hidden_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.hidden_norm = Norm(config.width, config.norm_epsilon)
         self.gate = nn.Linear(config.width, config.hidden, bias=False)
         self.up = nn.Linear(config.width, config.hidden, bias=False)
         self.down = nn.Linear(config.hidden, config.width, bias=False)
@@ -148,7 +161,7 @@ class Transformer(nn.Module):
         self.config = config
         self.embed = nn.Embedding(config.vocabulary, config.width)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.norm = Norm(config.width, config.norm_epsilon)
         self.heads = Heads(config.width)
         angles = rope_angles(config)  # [context, head width / 2]
         self.register_buffer("cosine", angles.cos(), persistent=False)
