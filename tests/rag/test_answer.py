@@ -230,6 +230,24 @@ def test_two_documents_that_answer_alike_are_both_cited(parts: Parts, library: L
     assert {citation.document for citation in result.citations} == {"security.txt", "rules.md"}
 
 
+def test_a_list_that_the_passages_cut_is_answered_and_quoted_whole(
+    parts: Parts, library: Library, tmp_path: Path
+) -> None:
+    tools = [f"- Tool {name}{name.lower()}{name.lower()} is meant for {name * 30}" for name in "ABCDEFGHIJKLMNOPQRST"]
+    page = tmp_path / "tools.md"
+    page.write_text(
+        "# Workshop\n\nThese tools may be borrowed from the workshop:\n\n" + "\n".join(tools) + "\n", "utf-8"
+    )
+    (report,) = library.add([page])
+    try:
+        assert report.passages > 1  # the list does not fit one passage
+        result = ask(parts, "Which tools may be borrowed from the workshop?")
+    finally:
+        library.remove("tools.md")
+    assert all(tool in result.text for tool in tools)
+    assert all(tool in result.citations[0].quote for tool in tools)
+
+
 # --- an outside model as speaker --------------------------------------------------------------------------------------
 
 LEAVE = "How many days of annual leave do full-time employees have?"

@@ -39,7 +39,7 @@ ROWS: list[dict[str, Any]] = [
     {"question": "b", "answers": ["15 days"], "documents": ["pages/leave.md"], "answerable": True},
     {"question": "c", "answers": ["15 days"], "documents": ["late.md"], "answerable": True},
     {"question": "d", "answers": [], "documents": [], "answerable": False},
-    {"question": "e", "answers": [], "documents": [], "answerable": False},
+    {"question": "e", "answers": ["15 days"], "documents": [], "answerable": False},  # a trap: nobody should answer it
 ]
 ANSWERS = {
     "a": ("You get 15 days.", False, "18F/pages/leave.md"),
