@@ -14,6 +14,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,19 +102,18 @@ class SentenceTransformer:
         self._loading = threading.Lock()
         self.precision = "fp32"
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Name and a hash of all weights."""
-        model = self._load()
         digest = hashlib.sha256()
-        for name, tensor in sorted(model.state_dict().items()):
+        for name, tensor in sorted(self._load().state_dict().items()):
             digest.update(name.encode() + tensor.contiguous().float().numpy().tobytes())
         return f"{Path(self._name).name}/{digest.hexdigest()[:12]}/sentence-transformers"
 
-    @property
+    @cached_property
     def dimension(self) -> int:
         """Numbers in a vector."""
-        return int(self._load().get_sentence_embedding_dimension())
+        return self.embed(["text"]).shape[1]
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """[texts, dimension], in the order of `texts`."""

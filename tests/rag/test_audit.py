@@ -59,7 +59,7 @@ def test_entries_come_in_order_and_by_kind(audit: Audit) -> None:
         ("update audit set payload_hash = 'x' where seq = 2", "row 2 .*do not fit its seal"),
         ("delete from audit where seq = 2", "row 3 .*rows were taken out"),
         ("update audit set previous_seal = 'x' where seq = 2", "row 2 .*does not continue"),
-        ("insert into audit select 9, 'x', kind, at, person, payload_hash, seal, seal, payload from audit limit 1", "row 9"),
+        ("insert into audit select 9, 'x', kind, at, person, payload_hash, seal, seal, '' from audit limit 1", "row 9"),
     ],
 )
 def test_tampering_is_named(audit: Audit, catalogue: Catalogue, tampering: str, said: str) -> None:
