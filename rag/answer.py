@@ -15,13 +15,13 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag import cite, generate, prompt, quote, wording
 from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
-from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches
+from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
 from rag.rerank import rerank
 from rag.retrieve import retrieve
@@ -86,7 +86,7 @@ def answer(
     collection: str | None = None,
     person: str | None = None,
     speaker: SpanSpeaker | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Answer one question. `speaker` words the answer by other rules than the default ones."""
     if parts.reader is None:
         raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")
@@ -192,13 +192,18 @@ def _speak_outside(course: Course, outside: Speaker, words: str, citations: tupl
     said: list[str] = []
     footnotes = Footnotes(course.passages)
     try:
-        for sentence in _sentences(outside.say(course.standalone, course.reading.spans, course.passages)):
+        for sentence in whole(outside.say(course.standalone, course.reading.spans, course.passages)):
             if not said and sentence.strip(' "').startswith(REFUSAL.rstrip(".")):
                 course.speaker = outside.name
                 yield from _refuse(course, f"{outside.name} found no answer in the passages.")
                 return
             said.append(footnotes.renumber(marked(sentence, course.passages)))
             yield Text(said[-1])
+    except GeneratorExit:  # whoever listened has left: what was shown is audited, then the stop goes on
+        course.speaker = outside.name
+        course.notices.append("Stopped before the end.")
+        _finish(course, "".join(said).strip(), course.documents.confirmed(footnotes.quotations, course.passages))
+        raise
     except EndpointError as error:
         course.notices.append(f"The outside model failed, so our own model answered: {error}")
         if said:
@@ -206,26 +211,14 @@ def _speak_outside(course: Course, outside: Speaker, words: str, citations: tupl
         yield from _speak(course, words, citations)
         return
     course.speaker = outside.name
-    whole = "".join(said).strip()
-    if UNSUPPORTED in whole:
+    text = "".join(said).strip()
+    if UNSUPPORTED in text:
         course.notices.append("Sentences marked [not in the sources] say figures, names or negations no passage holds.")
     confirmed = course.documents.confirmed(footnotes.quotations, course.passages) or citations
     for number, cited in enumerate(confirmed, start=1):
         yield Quoted(number, cited)
     course.lap("speak")
-    yield Done(_finish(course, whole, confirmed))
-
-
-def _sentences(pieces: Iterator[str]) -> Iterator[str]:
-    """The same text, cut where sentences and lines end: a sentence is checked before it is shown."""
-    held = ""
-    for piece in pieces:
-        held += piece
-        whole = stretches(held)
-        yield from whole[:-1]
-        held = whole[-1] if whole else ""
-    if held:
-        yield held
+    yield Done(_finish(course, text, confirmed))
 
 
 def marked(sentence: str, passages: Sequence[Passage]) -> str:

@@ -77,6 +77,16 @@ def stretches(words: str) -> list[str]:
     return re.findall(r".+?(?:\n+|(?<=[.!?])\s+(?=[A-Z\"“])|\Z)", words, re.DOTALL)
 
 
+def whole(pieces: Iterator[str]) -> Iterator[str]:
+    """The same text, cut where sentences and lines end: a sentence is checked before it is shown."""
+    held = ""
+    for piece in pieces:
+        *ended, held = stretches(held + piece) or [""]
+        yield from ended
+    if held:
+        yield held
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointSpeaker:
     """An outside model, asked with our passages. `timeout` is how long it may be silent, in seconds."""

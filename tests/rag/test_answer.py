@@ -279,6 +279,18 @@ def test_a_failing_outside_model_is_replaced_by_our_own_words_with_a_notice(part
         assert parts.audit.load(result.answer_id)["speaker"] == "span:sentence"
 
 
+def test_an_answer_that_is_stopped_is_audited_as_far_as_it_was_shown(parts: Parts) -> None:
+    events = answer(replace(parts, speaker=Outside("You have 27 days [1]. ", "And so on. ", "And on.")), LEAVE)
+    for event in events:
+        if isinstance(event, Text):
+            break
+    events.close()
+    newest = next(parts.audit.entries(newest_first=True))
+    assert newest.payload is not None
+    assert newest.payload["answer"]["answer"] == "You have 27 days [1]."
+    assert newest.payload["answer"]["notices"] == ["Stopped before the end."]
+
+
 def test_an_outside_models_refusal_is_a_refusal(parts: Parts) -> None:
     result = ask(replace(parts, speaker=Outside("The documents ", "do not say.")), LEAVE)
     assert (result.text, result.abstained, result.citations) == (REFUSAL, True, ())

@@ -12,7 +12,7 @@ import pytest
 
 from rag.config import Endpoint
 from rag.errors import EndpointError
-from rag.generate import EndpointSpeaker, Footnotes, SpanSpeaker, open_speaker, stretches
+from rag.generate import EndpointSpeaker, Footnotes, SpanSpeaker, open_speaker, stretches, whole
 from rag.types import Passage, Span
 
 LEAVE = "Full-time employees accrue 15 days of paid vacation per year. Ask your manager."
@@ -52,6 +52,11 @@ def test_stretches_join_to_the_words() -> None:
     assert stretches("One. Two!") == ["One. ", "Two!"]
     speaker = SpanSpeaker()
     assert "".join(speaker.say("How?", [span(0, "15 days", 0.9)], PASSAGES)) == LEAVE.split(" Ask")[0]
+
+
+def test_pieces_of_a_stream_become_whole_sentences() -> None:
+    assert list(whole(iter(["On", "e. T", "wo! Thr", "ee", ""]))) == ["One. ", "Two! ", "Three"]
+    assert list(whole(iter([]))) == []
 
 
 # --- an outside model -------------------------------------------------------------------------------------------------
