@@ -6,7 +6,7 @@ Takes   a `Draft` in the text convention of `rag.load`.
 Gives   `Chunk`s in order, each with `draft.text[start:end] == text`, its page and its heading path.
 Rules   a passage never crosses a page or a heading; headings stand in the path, not in the text, and never alone;
         a table row or list item is cut only when it alone is longer than `size`; "Steps:" stays with the first step, a
-        caption with the first row; neighbouring sections of a line or two become one passage (then with their headings);
+        caption with the first row; neighbouring sections of a line or two become one passage (their headings inside);
         a small remainder joins the passage before it.
 Offsets are never searched for (repeated text would be found in the wrong place): every cut is made on spans.
 """
@@ -53,7 +53,7 @@ class _Section:
 
 
 def chunk(draft: Draft, *, size: int = 900, overlap: int = 0) -> list[Chunk]:
-    """Cut a draft into passages of about `size` characters; each repeats up to `overlap` characters of the one before."""
+    """Cut a draft into passages of about `size` characters; `overlap` characters of the one before are repeated."""
     if size < 50 or not 0 <= overlap < size:
         raise ValueError(f"size is {size}, overlap {overlap}; use a size of at least 50 and an overlap below it")
     chunks: list[Chunk] = []
@@ -73,7 +73,9 @@ def _may_join(pending: Sequence[_Section], section: _Section, size: int) -> bool
     first = pending[0]
     whole = section.units[-1].end - first.opens
     siblings = len(section.path) == len(first.path) > 0 and section.path[:-1] == first.path[:-1]
-    return siblings and section.span == first.span and whole <= size and _length(first) < TINY and _length(section) < TINY
+    return (
+        siblings and section.span == first.span and whole <= size and _length(first) < TINY and _length(section) < TINY
+    )
 
 
 def _length(section: _Section) -> int:
@@ -88,7 +90,7 @@ def _written(draft: Draft, sections: Sequence[_Section], size: int, overlap: int
         spans = [(first.opens, last.units[-1].end)]
     else:
         spans = _packed(draft.text, first.units, size)
-    headings = path if path and _same(path[0], draft.title) or not draft.title else (draft.title, *path)
+    headings = path if (path and _same(path[0], draft.title)) or not draft.title else (draft.title, *path)
     floor = spans[0][0] if spans else 0
     for start, end in spans:
         if overlap and start > floor:
@@ -192,7 +194,7 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _packed(text: str, units: Sequence[_Unit], size: int) -> list[tuple[int, int]]:
     """Group the units of one section into spans of about `size` characters."""
     groups: list[list[_Unit]] = [[]]
-    for unit in (piece for unit in units for piece in _cut(text, unit, size)):
+    for unit in (piece for whole in units for piece in _cut(text, whole, size)):
         group = groups[-1]
         if group and unit.end - group[0].start > size:
             leads = _leads(text, group[-1], unit) and len(group) > 1 and unit.end - group[-1].start <= size
@@ -210,7 +212,7 @@ def _leads(text: str, unit: _Unit, following: _Unit) -> bool:
     if following.close and following.kind in ("row", "item"):
         return True
     last = text[unit.end - 1 : unit.end]
-    return last in (":", "：") or (unit.end - unit.start < 80 and last not in ".!?。！？”\"")
+    return last in (":", "：") or (unit.end - unit.start < 80 and last not in '.!?。！？”"')
 
 
 def _settle(groups: list[list[_Unit]], size: int) -> None:

@@ -6,9 +6,9 @@ Takes   the `Page`s of one file, in order.
 Gives   a `Draft`. Whatever changes characters happens here, before offsets exist: NFC, no control characters, no
         surrogates, plain spaces, words joined again that were divided at a line's end. Page spans tile the text: every
         character belongs to one page, the blank line between two pages to the first.
-Near    passages share a group when their words agree (MinHash) and their facts are the same: the numbers and the negations
-        in them, in order. "15 days" and "20 days" are never copies, however alike the rest.
-Source  MinHash: Broder 1997, doi:10.1109/SEQUEN.1997.666900; b-bit signatures: Li & Koenig 2010, doi:10.1145/1772690.1772759.
+Near    passages share a group when their words agree (MinHash) and their facts are the same: the numbers and the
+        negations in them, in order. "15 days" and "20 days" are never copies, however alike the rest.
+Source  MinHash: Broder 1997, doi:10.1109/SEQUEN.1997.666900.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from rag.errors import need
 from rag.types import Draft, Page, PageSpan
 
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
-_DROPPED = re.compile(  # control characters, soft hyphen, invisible marks, surrogates, non-characters, private "replacement"
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+_DROPPED = (
+    re.compile(  # control characters, soft hyphen, invisible marks, surrogates, non-characters, private "replacement"
+        "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+        "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+    )
 )
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _LIGATURES = str.maketrans(
@@ -39,7 +41,9 @@ _RUN_OF_SPACES = re.compile(r"(?<=\S)[ \t]{2,}|\t")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DIVIDED = re.compile(r"([^\W\d_]{2,})-\n[ \t]*([^\W\d_]{2,})")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_KEPT_HYPHEN = frozenset("self non well long short cross high low full part third first second year mid anti multi".split())
+_KEPT_HYPHEN = frozenset(
+    "self non well long short cross high low full part third first second year mid anti multi".split()
+)
 
 _EDGE_LINES = 4  # at the top and at the bottom of a page, where running lines stand
 _SHARE = 0.3  # of the pages: odd and even pages often differ
@@ -70,11 +74,17 @@ def draft(pages: Iterable[Page], *, title: str) -> Draft:
     whole = "".join(pieces)
     first = whole.split("\n", 1)[0]
     return Draft(
-        title=first[2:].strip() if first.startswith("# ") and first[2:].strip() else tidy(title).replace("\n", " ").strip(),
+        title=first[2:].strip()
+        if first.startswith("# ") and first[2:].strip()
+        else tidy(title).replace("\n", " ").strip(),
         text=whole,
         pages=tuple(spans),
-        pages_without_text=tuple(p.number for p, text in zip(read, texts, strict=True) if not text and p.number is not None),
-        ocr_pages=tuple(p.number for p, text in zip(read, texts, strict=True) if text and p.ocr and p.number is not None),
+        pages_without_text=tuple(
+            p.number for p, text in zip(read, texts, strict=True) if not text and p.number is not None
+        ),
+        ocr_pages=tuple(
+            p.number for p, text in zip(read, texts, strict=True) if text and p.ocr and p.number is not None
+        ),
         notes=_notes(read),
     )
 
@@ -155,7 +165,9 @@ def _undivided(texts: list[str]) -> list[str]:
         if together != apart:
             keeps = apart > together
         else:  # a rare word: does this document divide words at all, or only break its lines after hyphens?
-            keeps = left.casefold() in _KEPT_HYPHEN or whole <= hyphenated and known[left.casefold()] > 0 < known[right.casefold()]
+            keeps = left.casefold() in _KEPT_HYPHEN or (
+                whole <= hyphenated and known[left.casefold()] > 0 < known[right.casefold()]
+            )
         return f"{left}-{right}" if keeps or not right[0].islower() else left + right
 
     return [_DIVIDED.sub(joined, text) for text in texts]
@@ -184,7 +196,11 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 # --- copies -----------------------------------------------------------------------------------------------------------
 
-_BANDS, _ROWS, _SEED = 6, 10, 2026  # texts that share 90% of their word triples meet with probability .93, 70% .16, 50% .006
+_BANDS, _ROWS, _SEED = (
+    6,
+    10,
+    2026,
+)  # texts that share 90% of their word triples meet with probability .93, 70% .16, 50% .006
 _WORDS = re.compile(r"\w+")
 _FACTS = re.compile(
     r"\d+(?:[.,:/]\d+)*%?|\b(?:not|no|never|none|nor|neither|without|except|unless|cannot|nothing|nobody|prohibited)\b|n['’]t\b"
@@ -197,7 +213,7 @@ def sha256(data: bytes) -> str:
 
 
 def near_keys(texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """For each text its keys: texts that share one are near copies. Keys depend on the text alone, so they can be stored."""
+    """For each text its keys: texts that share one are near copies. They depend on the text alone: store them."""
     if not texts:
         return []
     rensa = need("rensa", extra="formats", task="Finding near copies")
@@ -206,12 +222,17 @@ def near_keys(texts: Sequence[str]) -> list[tuple[str, ...]]:
     for text in texts:
         folded = text.casefold()
         words = _WORDS.findall(folded)
-        triples.append([f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)] or [" ".join(words)])
+        triples.append(
+            [f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)] or [" ".join(words)]
+        )
         facts.append(hashlib.blake2b("\0".join(_FACTS.findall(folded)).encode(), digest_size=8).digest())
     digests = rensa.RMinHash.digests_from_token_sets(triples, _BANDS * _ROWS, _SEED)
     values = np.asarray(digests, dtype="<u4").reshape(len(texts), _BANDS, _ROWS)
     return [
-        tuple(hashlib.blake2b(fact + bytes([n]) + band.tobytes(), digest_size=10).hexdigest() for n, band in enumerate(bands))
+        tuple(
+            hashlib.blake2b(fact + bytes([n]) + band.tobytes(), digest_size=10).hexdigest()
+            for n, band in enumerate(bands)
+        )
         for fact, bands in zip(facts, values, strict=True)
     ]
 

@@ -1,10 +1,10 @@
 """Table rows of a page get the headers that stand above their columns.
 
 Takes   lines with positions, in reading order.
-Gives   runs of lines that are tables, each row as `Label | Header: value | Header: value`. Where no header stands above a
-        column its value stays plain: a wrong header would be worse.
-Scope   tables of numbers (periods over amounts, as in accounts) and ruled lists whose cells stand below each other. Cells are
-        matched to columns by their right edge, as numbers are set; a header that is centred over several columns names all.
+Gives   runs of lines that are tables, each row as `Label | Header: value | Header: value`. Where no header stands
+        above a column its value stays plain: a wrong header would be worse. No word is lost.
+Scope   tables with columns of numbers, as in accounts. Values are matched to columns by their right edge, as numbers
+        are set; a header that is centred over several columns names them all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rag.load.rows import is_quantity
 _VALUE = re.compile(r"[\s($€£¥+\-–—]*(?:\d[\d,.\s]*|[—–-]+|N/?A|NM|\*)\s*(?:[)%]|pts|bps|x)*\s*\)?", re.IGNORECASE)
 _REACH = 7.5  # line heights above the first row in which headers stand
 _WIDE = 0.62  # of the page's text width: a line of running text
-_LONGEST_NAME = 60
+_LONGEST_NAME = 80
 _PERIOD = re.compile(r"ENDED|\d")
 _STUB = re.compile(r",$|\b(?:ended|ending|as of|at)\b", re.IGNORECASE)
 
@@ -63,7 +63,7 @@ def _is_label(line: Line, width: float) -> bool:
 def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -> int:
     """How far up the lines belong to the header: short, close, and over the columns of values."""
     row = lines[first]
-    edge = row.cells[1].left if not _is_value(row.cells[0].text) else row.cells[0].left
+    edge = _edge(lines[first : first + 12])
     start = first
     at = first - 1
     while at >= floor and first - at <= 24:
@@ -77,7 +77,7 @@ def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -
             break
         if line.right - line.left >= _WIDE * width and len(line.cells) == 1:
             break
-        if any(cell.right > edge - 1.5 * row.height for cell in line.cells):
+        if any(_is_over(cell, edge) for cell in line.cells):
             start = at
         elif first - at > 4 and start < at:
             break
@@ -85,24 +85,53 @@ def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -
     return start
 
 
+def _edge(rows: Sequence[Line]) -> float:
+    """Where the labels end and the values may begin."""
+    rows = [line for line in rows if is_row(line)]
+    values = min(line.cells[1].left for line in rows)
+    labels = [line.cells[0].right for line in rows if not _is_value(line.cells[0].text)]
+    return min(max(labels, default=0.0), values)
+
+
+def _is_over(cell: Cell, edge: float) -> bool:
+    """A name above the values, not a note such as `(In millions)`."""
+    return cell.right > edge + 2 and (cell.left + cell.right) / 2 > edge and cell.text[0] != "("
+
+
 def render(lines: Sequence[Line]) -> list[str]:
     """The lines of one table, each row with its headers."""
     body = next(number for number, line in enumerate(lines) if is_row(line))
     columns = _columns(lines[body:])
-    edge = columns[0][0] - 1.5 * lines[body].height if columns else 0.0
-    over = [cell for line in lines[:body] for cell in line.cells if cell.right > edge and cell.text[0] != "("]
-    names = _names(over, columns)
+    edge = _edge(lines[body:])
+    over = [cell for line in lines[:body] for cell in line.cells if _is_over(cell, edge)]
+    cells = _names(over, columns)
+    names = [_name(column) for column in cells]
     if not any(names):  # nothing is known about the columns: leave every line as it stands
         return [line.text for line in lines]
-    beside = [[cell for cell in line.cells if cell.right <= edge or cell.text[0] == "("] for line in lines[:body]]
+    beside = [[cell for cell in line.cells if not _is_over(cell, edge)] for line in lines[:body]]
     for stub in (cell for line in beside for cell in line):  # `Three Months Ended June 30,` beside `2023` and `2022`
         if _STUB.search(stub.text) and any(abs(cell.bottom - stub.bottom) < 0.5 * cell.height for cell in over):
             names = [f"{stub.text} {name}" if name else name for name in names]
+    rest = [cell for cell in over if not any(cell is own for column in cells for own in column)]
     captions = [" ".join(stub.text for stub in line) for line in beside if line]
-    return [*captions, *_body(lines[body:], columns, names)]
+    if rest and not _texts(lines[body:], rest):  # names of no column: their words must not be lost
+        captions.append(" | ".join(cell.text for cell in rest))
+    return [*captions, *_body(lines[body:], columns, names, rest)]
 
 
-def _body(lines: Sequence[Line], columns: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
+def _texts(rows: Sequence[Line], names: Sequence[Cell]) -> bool:
+    """Every name stands over a cell of words in some row."""
+    return all(any(_overlap(name, cell) for line in rows for cell in line.cells[1:]) for name in names)
+
+
+def _overlap(name: Cell, cell: Cell) -> bool:
+    shared = min(name.right, cell.right) - max(name.left, cell.left)
+    return shared > 0.5 * min(name.right - name.left, cell.right - cell.left)
+
+
+def _body(
+    lines: Sequence[Line], columns: Sequence[tuple[float, float]], names: Sequence[str], texts: Sequence[Cell]
+) -> list[str]:
     """Rows with their headers. A label such as `Cost of sales:` also stands before the rows indented below it."""
     found: list[str] = []
     group: Line | None = None
@@ -116,7 +145,7 @@ def _body(lines: Sequence[Line], columns: Sequence[tuple[float, float]], names: 
             group = line if line.text.endswith(":") else None if group and line.left <= group.left else group
             found.append(line.text)
             continue
-        row = _row(line, columns, names)
+        row = _row(line, columns, names, texts)
         if broken is not None:
             row, broken = f"{broken.text} {row}", None
         if group is not None and line.left > group.left + 2:
@@ -142,33 +171,38 @@ def _columns(rows: Sequence[Line]) -> list[tuple[float, float]]:
     return [(min(c.left for c in group), max(c.right for c in group)) for group in groups]
 
 
-def _names(above: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[str]:
-    """The words over each column, top to bottom."""
+def _names(above: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[list[Cell]]:
+    """The cells over each column, top to bottom."""
     levels: list[list[Cell]] = []
     for cell in sorted(above, key=lambda cell: -cell.bottom):
         if levels and abs(levels[-1][0].bottom - cell.bottom) < 0.5 * cell.height:
             levels[-1].append(cell)
         else:
             levels.append([cell])
-    names: list[list[str]] = [[] for _ in columns]
-    above_it: list[tuple[int, Cell]] = []
-    for level in levels:
-        placed = _placed(level, columns)
-        for cell in level:  # the second line of a name that is centred over several columns names them all, too
-            upper = {column for column, over in above_it if abs(_middle(over) - _middle(cell)) < 1.5 * cell.height}
-            rivals = [own for column, own in placed if column in upper and own is not cell]
-            if not rivals and len(upper) > sum(own is cell for _, own in placed):
-                placed = [(c, own) for c, own in placed if c not in upper] + [(column, cell) for column in upper]
-        for column, cell in placed:
-            names[column].append(cell.text)
-        above_it = placed
-    return [_name(parts) for parts in names]
+    placed = [_placed(level, columns) for level in levels]
+    for down in range(len(levels) - 1):  # the second line of a name that is centred over several columns names them all
+        for cell in levels[down + 1]:
+            upper = _columns_at(placed[down], cell)
+            rivals = [own for column, own in placed[down + 1] if column in upper and own is not cell]
+            if not rivals and len(upper) > sum(own is cell for _, own in placed[down + 1]):
+                placed[down + 1] = [(c, own) for c, own in placed[down + 1] if own is not cell]
+                placed[down + 1] += [(column, cell) for column in sorted(upper)]
+    for up in range(len(levels) - 2, -1, -1):  # the first line of a name, narrower than the second, may touch no column
+        for cell in levels[up]:
+            if not any(own is cell for _, own in placed[up]):
+                placed[up] += [(column, cell) for column in sorted(_columns_at(placed[up + 1], cell))]
+    return [[cell for level in placed for column, cell in level if column == number] for number in range(len(columns))]
 
 
-def _name(parts: Sequence[str]) -> str:
+def _columns_at(level: Sequence[tuple[int, Cell]], cell: Cell) -> set[int]:
+    """The columns named by what stands right above or below `cell`."""
+    return {column for column, other in level if abs(_middle(other) - _middle(cell)) < 1.5 * cell.height}
+
+
+def _name(cells: Sequence[Cell]) -> str:
     """The words over a column; a long title over the whole table goes, what stands nearest to the values stays."""
     name = ""
-    for part in reversed(parts):
+    for part in (cell.text for cell in reversed(cells)):
         if name and len(part) + len(name) > _LONGEST_NAME:
             break
         name = f"{part} {name}".strip()
@@ -181,6 +215,13 @@ def _middle(cell: Cell) -> float:
 
 def _placed(level: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> list[tuple[int, Cell]]:
     """Which header of one height names which column."""
+    each = len(columns) // len(level)
+    if len(level) > 1 and each > 1 and each * len(level) == len(columns):  # two periods over four columns: two for each
+        groups = [(cell, range(n * each, (n + 1) * each)) for n, cell in enumerate(sorted(level, key=_middle))]
+        if all(columns[over[0]][0] < _middle(cell) < columns[over[-1]][1] for cell, over in groups):
+            return [(column, cell) for cell, over in groups for column in over]
+    if len(level) == 1 and _PERIOD.search(level[0].text.upper()) and len(level[0].text) > 8:  # one date over the table
+        return [(column, level[0]) for column in range(len(columns))]
     placed: list[tuple[int, Cell]] = []
     for cell in level:
         touched = [n for n, (left, right) in enumerate(columns) if cell.left < right + 2 and cell.right > left - 2]
@@ -203,16 +244,21 @@ def _is_centred(cell: Cell, over: Sequence[int], columns: Sequence[tuple[float, 
     return abs(_middle(cell) - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
 
 
-def _row(line: Line, columns: Sequence[tuple[float, float]], names: Sequence[str]) -> str:
+def _row(line: Line, columns: Sequence[tuple[float, float]], names: Sequence[str], texts: Sequence[Cell]) -> str:
     parts: list[str] = []
     for number, cell in enumerate(line.cells):
         if number == 0 and not is_quantity(cell.text):
             parts.append(cell.text)
             continue
         column = next(
-            (n for n, (left, right) in enumerate(columns) if abs(cell.right - right) < cell.height or left <= cell.right <= right),
+            (
+                n
+                for n, (left, right) in enumerate(columns)
+                if abs(cell.right - right) < cell.height or left <= cell.right <= right
+            ),
             None,
         )
-        name = names[column] if column is not None else ""
+        beside = " ".join(name.text for name in texts if _overlap(name, cell))
+        name = beside if column is None else names[column]
         parts.append(f"{name}: {cell.text}" if name else cell.text)
     return " | ".join(parts)

@@ -1,7 +1,7 @@
 """E-books become plain text.
 
 Takes   a path (.epub).
-Gives   one Page without a number for each part of the book, in the order of its spine; the book's title heads the first.
+Gives   one Page without a number for each part of the book, in the order of its spine; its title heads the first.
 Refuses damaged files and books under copy protection (LoadError).
 """
 

@@ -1,8 +1,8 @@
 """HTML becomes plain text; Markdown, mail and e-books come through here as well.
 
 Takes   a path, or markup as a string.
-Gives   one Page without a number. Headings, lists, definition lists, tables and code keep their structure; menus, scripts,
-        hidden parts and page furniture go; where the page marks its main part, only that is read.
+Gives   one Page without a number. Headings, lists, definition lists, tables and code keep their structure; menus,
+        scripts, hidden parts and page furniture go; where the page marks its main part, only that is read.
 Refuses only thousands of elements inside each other (LoadError): else every string is HTML, as it is to a browser.
 
 The tree is walked with a list of open elements, not by recursion: nesting depth is bounded by memory, not by the stack.
@@ -26,7 +26,8 @@ DROPPED = frozenset(
 )
 BLOCKS = frozenset(
     "p div section article main header footer aside blockquote figure figcaption details summary address form fieldset "
-    "legend center body html hr table thead tbody tfoot tr td th caption ul ol li dl dt dd pre h1 h2 h3 h4 h5 h6".split()
+    "legend center body html hr table thead tbody tfoot tr td th caption ul ol li dl dt dd pre h1 h2 h3 h4 h5 "
+    "h6".split()
 )
 _FURNITURE = (
     "[hidden], [aria-hidden=true], [role=navigation], [style*='display:none'], [style*='display: none'], "
@@ -36,8 +37,8 @@ _SPACE = re.compile(r"[ \t\n\r\f\v]+")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]{0,20})[^>]{0,2000}?(?<!/)>")
 _CLOSED_BY_THE_NEXT = frozenset(
-    "p li dt dd td th tr tbody thead tfoot option colgroup area base br col hr img input link meta source track wbr html "
-    "head body embed param".split()
+    "p li dt dd td th tr tbody thead tfoot option colgroup area base br col hr img input link meta source track wbr "
+    "html head body embed param".split()
 )
 _NUMBERED = re.compile(r"\d{1,3}[.)] ")
 _DEPTH = 3_000
@@ -77,7 +78,9 @@ def _check_depth(markup: str) -> None:
         if tag.lower() not in _CLOSED_BY_THE_NEXT:
             depth = max(0, depth - 1) if closing else depth + 1
             if depth > _DEPTH:
-                raise LoadError(f"the markup opens more than {_DEPTH:,} elements inside each other; save the page again")
+                raise LoadError(
+                    f"the markup opens more than {_DEPTH:,} elements inside each other; save the page again"
+                )
 
 
 def _main(parser: Any) -> Any:
@@ -278,8 +281,10 @@ def _grid(table: Any) -> tuple[list[list[str]], int]:
                 line.append(text)
         _reach_down(line, below)
         marked = marked or "th" in kinds
-        in_header = in_header and bool(kinds) and (
-            all(kind == "th" for kind in kinds) or (row.parent is not None and row.parent.tag == "thead")
+        in_header = (
+            in_header
+            and bool(kinds)
+            and (all(kind == "th" for kind in kinds) or (row.parent is not None and row.parent.tag == "thead"))
         )
         header += in_header
         grid.append(line)

@@ -8,6 +8,7 @@ Refuses damaged pictures, and pictures too large to be a page (LoadError).
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,9 @@ def pages(path: Path) -> Iterator[Page]:
                 picture.seek(number - 1)
             width, height = picture.size
             if width * height > LARGEST_PIXELS:
-                raise LoadError(f"{path.name}: {width} x {height} pixels, the limit is {LARGEST_PIXELS:,}; scale it down")
+                raise LoadError(
+                    f"{path.name}: {width} x {height} pixels, the limit is {LARGEST_PIXELS:,}; scale it down"
+                )
             yield read(picture, number)
 
 
@@ -104,7 +107,9 @@ def _turn(picture: Any) -> int:
     """Degrees to turn clockwise, as tesseract's orientation model sees it."""
     library = need("pytesseract", extra="formats", task="OCR")
     try:
-        seen = library.image_to_osd(picture, output_type=library.Output.DICT, timeout=SECONDS_A_PAGE, config="--dpi 200")
+        seen = library.image_to_osd(
+            picture, output_type=library.Output.DICT, timeout=SECONDS_A_PAGE, config="--dpi 200"
+        )
     except library.TesseractError:  # too few characters to tell
         return 0
     return int(seen.get("rotate", 0)) if float(seen.get("orientation_conf", 0)) > 0.5 else 0
@@ -142,7 +147,7 @@ def _line(words: Sequence[_Word]) -> str:
     """Words of one line; a gap wider than two letters' height parts the cells of a table."""
     high = sorted(word.high for word in words)[len(words) // 2]
     text = words[0].text
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         text += (" | " if word.left - before.right > _CELL_GAP * high else " ") + word.text
     return plain("- " + text[2:] if text[:2] in ("+ ", "* ", "¢ ", "« ") else text)
 

@@ -5,8 +5,8 @@
 
 Takes   the characters of a page in the order of its content, with boxes in points; y grows upwards.
 Gives   blocks of text in the convention of `rag.load`.
-Order   that of the content is kept: in files made by programs it is the reading order, columns included; sorting by position
-        would weave columns together. Only cells that follow each other on one height become a row.
+Order   that of the content is kept: in files made by programs it is the reading order, columns included; sorting by
+        position would weave columns together. Only cells that follow each other on one height become a row.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _SAME_LINE = 0.45  # share of the height by which neighbours must overlap
 _HEADING_SIZE = 1.12  # times the size of the body text
 _LONGEST_HEADING = 120
 _FEW_PAGES = 3  # documents that have no cover
-NAMED = re.compile(r"(?:note|item|part|section|article|chapter|appendix|schedule|annex)\s+[\dIVXLA-Z]+\b", re.IGNORECASE)
+NAMED = re.compile(
+    r"(?:note|item|part|section|article|chapter|appendix|schedule|annex)\s+[\dIVXLA-Z]+\b", re.IGNORECASE
+)
 _ITEM = re.compile(r"(?:[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]\s+\S|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]\s+\S)")
-_LABEL = re.compile(r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]|\(?(?:\d{1,2}(?:\.\d{1,2}){0,3}|\.\d|[a-zA-Z]|[ivx]{1,4})[.)]?|[A-Z]{1,2}\.\d")
+_LABEL = re.compile(
+    r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]|\(?(?:\d{1,2}(?:\.\d{1,2}){0,3}|\.\d|[a-zA-Z]|[ivx]{1,4})[.)]?|[A-Z]{1,2}\.\d"
+)
 _BULLET = re.compile(r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–]\s+")
 _LEADERS = re.compile(r"\s*(?:\.\s?){4,}\s*")
 _TRAILING_SIGN = re.compile(r"(.*[\d)%—–])\s*(US\$|[$€£¥])")
@@ -127,8 +131,10 @@ def _joined(line: Line) -> Line:
         sign_before = last is not None and last.text in ("$", "€", "£", "¥", "(", "($", "$(", "-", "–", "US$", "CHF")
         sign_after = cell.text in (")", "%", ")%", "%)", "pts", "*") and last is not None and last.text[-1:].isdigit()
         close = last is not None and cell.left - last.right < _GAP * min(cell.height, last.height)
-        if last is not None and (sign_before or sign_after or (close and last.text[-1:].isdigit() and cell.text == ")")):
-            space = " " if sign_before and last.text[-1] not in "($" or last.text[-1:] == "$" else ""
+        if last is not None and (
+            sign_before or sign_after or (close and last.text[-1:].isdigit() and cell.text == ")")
+        ):
+            space = " " if (sign_before and last.text[-1] not in "($") or last.text[-1:] == "$" else ""
             last.text += space + cell.text
             last.right = cell.right
             if sign_before:  # signs stand far left of their amounts: the column is where the amounts are
@@ -139,7 +145,7 @@ def _joined(line: Line) -> Line:
 
 
 def _is_one(cells: Sequence[Cell], last: Cell, cell: Cell, count: int) -> bool:
-    """Two runs that only look apart: raised type between them, a wide space after a sentence, a label before its item."""
+    """Two runs that only look apart: raised type between them, a wide space after a sentence, an item's label."""
     gap = cell.left - last.right
     tall = max(last.height, cell.height)
     if cell.text in ("$", "US$", "€", "£", "¥"):
@@ -187,7 +193,9 @@ def type_of(pages: Sequence[Sequence[Line]]) -> Type:
         for size in sorted(lengths, reverse=True)
         if size >= body * _HEADING_SIZE
         and (len(used[size]) > 1 or len(pages) <= _FEW_PAGES)
-        and not (len(lengths[size]) > 3 and sum(lengths[size]) / len(lengths[size]) > 50)  # whole paragraphs are set in it
+        and not (
+            len(lengths[size]) > 3 and sum(lengths[size]) / len(lengths[size]) > 50
+        )  # whole paragraphs are set in it
     ]
     return Type(body / 2, {size: min(2 + rank, 3) for rank, size in enumerate(sizes)})
 
@@ -300,7 +308,7 @@ def _lists_closed(blocks: list[str]) -> list[str]:
     closed: list[str] = []
     for block in blocks:
         last = closed[-1].rsplit("\n", 1)[-1] if closed else ""
-        if closed and (_is_item(block) and _is_item(last) or " | " in block and " | " in last):
+        if closed and ((_is_item(block) and _is_item(last)) or (" | " in block and " | " in last)):
             closed[-1] += "\n" + block
         else:
             closed.append(block)

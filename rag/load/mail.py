@@ -14,7 +14,6 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import cast
 
 from rag import load
 from rag.errors import GroundlingError, LoadError
@@ -30,7 +29,7 @@ _FEWEST_WORDS = 20  # a plain part shorter than this often says "this mail needs
 def pages(path: Path) -> Iterator[Page]:
     """Read one mail."""
     data = path.read_bytes()
-    message = cast(EmailMessage, message_from_bytes(data, policy=policy.default))
+    message = message_from_bytes(data, policy=policy.default)
     if not any(message.get(name) for name in (*_HEADERS, "Subject", "Content-Type")):
         raise LoadError(f"{path.name}: has no mail headers; save it from the mail program as .eml")
     yield from _pages(message, 0)
@@ -54,7 +53,13 @@ def _header(message: EmailMessage, name: str) -> str:
     try:
         value = " ".join(str(message.get(name, "")).split())
         return parsedate_to_datetime(value).strftime("%Y-%m-%d %H:%M") if name == "Date" and value else value
-    except (ValueError, TypeError, IndexError, AttributeError, LookupError):  # a malformed header stays as it was written
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        LookupError,
+    ):  # a malformed header stays as it was written
         raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
         return " ".join(str(raw).split())
 
@@ -86,10 +91,10 @@ def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
     if message.get_content_type() == "message/rfc822":
         return
     for part in message.walk():
-        if part is message or part.is_multipart() and part.get_content_type() != "message/rfc822":
+        if part is message or (part.is_multipart() and part.get_content_type() != "message/rfc822"):
             continue
         if part.get_filename() or part.get_content_disposition() == "attachment":
-            yield cast(EmailMessage, part)
+            yield part
 
 
 def _attached(part: EmailMessage, depth: int) -> Iterator[Page]:
@@ -98,7 +103,11 @@ def _attached(part: EmailMessage, depth: int) -> Iterator[Page]:
     data = part.get_payload(decode=True)
     if depth >= _ATTACHMENT_DEPTH or suffix not in load.READERS or not isinstance(data, bytes):
         readable = "no reader for it" if depth < _ATTACHMENT_DEPTH else "mails inside mails go too deep"
-        yield Page(None, f"Attachment: {name}", note=f"attachment {name} was not read ({readable}); save it and add it by itself")
+        yield Page(
+            None,
+            f"Attachment: {name}",
+            note=f"attachment {name} was not read ({readable}); save it and add it by itself",
+        )
         return
     with tempfile.TemporaryDirectory(prefix="groundling-") as folder:
         copy = Path(folder) / f"attachment{suffix}"
@@ -112,9 +121,14 @@ def _attached(part: EmailMessage, depth: int) -> Iterator[Page]:
             return
     yield Page(None, f"## Attachment: {name}")
     for page in inner:
-        yield Page(None, page.text.replace("\n# ", "\n### ") if not page.text.startswith("# ") else "##" + page.text, page.ocr, page.note)
+        yield Page(
+            None,
+            page.text.replace("\n# ", "\n### ") if not page.text.startswith("# ") else "##" + page.text,
+            page.ocr,
+            page.note,
+        )
 
 
 def _nested(copy: Path, depth: int) -> Iterator[Page]:
-    message = cast(EmailMessage, message_from_bytes(copy.read_bytes(), policy=policy.default))
+    message = message_from_bytes(copy.read_bytes(), policy=policy.default)
     yield from _pages(message, depth + 1)

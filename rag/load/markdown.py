@@ -2,8 +2,8 @@
 
 Takes   a path (`.md`, and templates such as `.html.md.erb`), or text.
 Gives   one Page without a number. The title of the front matter heads the text, unless a first heading says the same.
-Dropped front matter, HTML comments, template tags (Jekyll, Liquid, Hugo, ERB) and attribute lists. Words inside a pair of
-        tags stay; so does the last argument of a tag that stands in a sentence, where it is not a path.
+Dropped front matter, HTML comments, template tags (Jekyll, Liquid, Hugo, ERB) and attribute lists. Words inside a
+        pair of tags stay; so does the last argument of a tag that stands in a sentence, where it is not a path.
         Code blocks are kept verbatim: template tags in them are examples.
 """
 
@@ -22,18 +22,25 @@ from rag.types import Page
 
 _FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\n(.*?)\n(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"""^(?:page_)?title\s*[:=]\s*(["']?)(.+?)\1\s*$""", re.MULTILINE | re.IGNORECASE)
-_FENCED = re.compile(r"^([ \t]*(?:[-*+] +|\d+[.)] +|> ?)*)(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(
+    r"^([ \t]*(?:[-*+] +|\d+[.)] +|> ?)*)(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t>]*\2[`~]*[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _COMMENT_TAG = re.compile(r"\{%-?[ \t]*(end)?comment[ \t]*-?%\}")
 _TAG = re.compile(r"\{%-?[ \t\n]*(\w+)?([^{}]{0,1000}?)-?%\}")
-_SILENT_TAGS = frozenset("page link include render image image_with_class asset assign set for if unless download url".split())
-_ATTRIBUTES = re.compile(r"[ \t]*\{(?:::?|#|\.)[^{}\n]*\}[ \t]*$|^\[\[?_?toc_?\]\]?[ \t]*$|^:::.*$", re.MULTILINE | re.IGNORECASE)
+_SILENT_TAGS = frozenset(
+    "page link include render image image_with_class asset assign set for if unless download url".split()
+)
+_ATTRIBUTES = re.compile(
+    r"[ \t]*\{(?:::?|#|\.)[^{}\n]*\}[ \t]*$|^\[\[?_?toc_?\]\]?[ \t]*$|^:::.*$", re.MULTILINE | re.IGNORECASE
+)
 _NOTE_MARK = re.compile(r"\[\^([^\]\s]+)\](:?)")
 _CALLOUT = re.compile(r"^((?:[ \t]*>)+[ \t]*)\[!(\w+)\][ \t]*", re.MULTILINE)
 _DEFINED = re.compile(r"^(?![ \t]|[-*+>#|]|\d+[.)])([^\n]+)\n((?::[ \t]+[^\n]+\n?)+)", re.MULTILINE)
 _ARGUMENT = re.compile(r"""["']([^"']+)["']""")
 _HTML_TAGS = frozenset(
-    "a abbr b bdi bdo br cite code del dfn em i img ins kbd label mark q s samp small span strike strong sub sup time u "
-    "var wbr font details summary div p table tr td th ul ol li dl dt dd input button svg path iframe video picture "
+    "a abbr b bdi bdo br cite code del dfn em i img ins kbd label mark q s samp small span strike strong sub sup time "
+    "u var wbr font details summary div p table tr td th ul ol li dl dt dd input button svg path iframe video picture "
     "source h1 h2 h3 h4 h5 h6 hr center pre section nav object".split()
 )
 
@@ -123,7 +130,7 @@ def _parser() -> Any:
     parser = library.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     escape = need("markdown_it.common.utils", extra="formats", task="Reading Markdown").escapeHtml
 
-    def inline(renderer: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+    def inline(_renderer: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
         content: str = tokens[index].content
         name = re.match(r"</?([A-Za-z][\w-]*)", content)
         return content if name is None or name[1].lower() in _HTML_TAGS else str(escape(content))

@@ -23,7 +23,9 @@ from rag.types import Page
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_SKIPPED = frozenset((f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", f"{W}sectPr", f"{_CHOICE}Fallback"))
+_SKIPPED = frozenset(
+    (f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", f"{W}sectPr", f"{_CHOICE}Fallback")
+)
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _LONGEST_HEADING = 200  # characters; a longer "heading" is a paragraph in large type
 _LONGEST_CELL = 1_200  # a table with longer cells places text, it does not tabulate
@@ -90,7 +92,9 @@ class _Document:
             label = self.label(paragraph, style)
             if level and len(text) <= _LONGEST_HEADING:
                 words = text.replace("\n", " ").strip()
-                found.append(("", f"{'#' * level} {label[1]} {words}" if label and label[1] else f"{'#' * level} {words}"))
+                found.append(
+                    ("", f"{'#' * level} {label[1]} {words}" if label and label[1] else f"{'#' * level} {words}")
+                )
             elif label is not None:
                 depth, shown = label
                 found.append(("item", _item(depth, shown, text)))
@@ -167,7 +171,11 @@ class _Document:
                 header += 1
             grid.append(line)
         nested = table.find(f".//{W}tbl") is not None
-        if nested or max((len(row) for row in grid), default=0) < 2 or any(len(t) > _LONGEST_CELL for r in grid for t in r):
+        if (
+            nested
+            or max((len(row) for row in grid), default=0) < 2
+            or any(len(t) > _LONGEST_CELL for r in grid for t in r)
+        ):
             return [text for row in grid for text in dict.fromkeys(row) if text]
         lines = rows.lines(grid, header=header or rows.GUESS)
         return ["\n".join(lines)] if lines else []

@@ -22,7 +22,13 @@ _NAMES = "{urn:oasis:names:tc:opendocument:xmlns:"
 TEXT, TABLE, DRAW = f"{_NAMES}text:1.0}}", f"{_NAMES}table:1.0}}", f"{_NAMES}drawing:1.0}}"
 OFFICE, STYLE, PRESENTATION = f"{_NAMES}office:1.0}}", f"{_NAMES}style:1.0}}", f"{_NAMES}presentation:1.0}}"
 _SKIPPED = frozenset(
-    (f"{TEXT}tracked-changes", f"{OFFICE}annotation", f"{TEXT}table-of-content", f"{TEXT}sequence-decls", f"{OFFICE}forms")
+    (
+        f"{TEXT}tracked-changes",
+        f"{OFFICE}annotation",
+        f"{TEXT}table-of-content",
+        f"{TEXT}sequence-decls",
+        f"{OFFICE}forms",
+    )
 )
 _WIDEST = 500  # columns of a sheet; a repeated empty cell often fills the grid
 _REPEATED_ROWS = 1_000
@@ -66,7 +72,9 @@ def _numbered_lists(root: Any) -> dict[str, bool]:
 
 def _titles(root: Any) -> frozenset[str]:
     """Names of paragraph styles that are the title's, or derived from it in this document."""
-    derived = (s.get(f"{STYLE}name", "") for s in root.iter(f"{STYLE}style") if s.get(f"{STYLE}parent-style-name") == "Title")
+    derived = (
+        s.get(f"{STYLE}name", "") for s in root.iter(f"{STYLE}style") if s.get(f"{STYLE}parent-style-name") == "Title"
+    )
     return frozenset(("Title", *derived))
 
 

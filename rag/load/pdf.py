@@ -1,11 +1,11 @@
 """PDF pages become text, page by page.
 
 Takes   a path (.pdf).
-Gives   one Page a page, numbered from 1: paragraphs joined from their lines, headings by size and weight of type (level 2 and
-        below: a PDF's title is its file's name), table rows on one line with their column headers, lists. A page that is only
-        a picture is read by OCR where tesseract is installed; else it is empty and its note has the cure.
+Gives   one Page a page, numbered from 1: paragraphs joined from their lines, headings by size and weight of type (level
+        2 and below: a PDF's title is its file's name), table rows on one line with their column headers, lists. A page
+        that is only a picture is read by OCR where tesseract is installed; else it is empty and its note has the cure.
 Refuses files that need a password (LoadError); one that opens without it is read.
-Uses    pypdfium2 for the characters, pypdf to tell why a file does not open. PDFium is not thread-safe: one file at a time.
+Uses    pypdfium2 for the characters, pypdf to tell why a file does not open. PDFium is not thread-safe: a lock is held.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _why(path: Path, error: Exception) -> str:
     pypdf = need("pypdf", extra="formats", task="Reading .pdf")
     try:
         encrypted = bool(pypdf.PdfReader(path).is_encrypted)
-    except Exception:  # damaged beyond pypdf too: then PDFium's word stands
+    except Exception:  # noqa: BLE001  # damaged beyond pypdf too: then PDFium's word stands
         encrypted = "password" in str(error).lower()
     if encrypted:
         return f"{path.name}: protected by a password; remove the password and add it again"

@@ -2,8 +2,8 @@
 
 Takes   text.
 Gives   text in the convention of `rag.load`.
-Omitted what only a full parser knows: substitutions, nested tables, numbered footnote links. Contents of directives stay,
-        except for those that hold no words (images, tables of contents).
+Omitted what only a full parser knows: substitutions, nested tables, numbered footnote links. Contents of directives
+        stay, except for those that hold no words (images, tables of contents).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import re
 from rag.load import rows
 
 _ADORNMENT = re.compile(r"([=\-`:.'\"~^_*+#<>])\1{2,}\s*")
-_SILENT = frozenset("contents image toctree include raw meta index highlight sectnum default-role currentmodule".split())
+_SILENT = frozenset(
+    "contents image toctree include raw meta index highlight sectnum default-role currentmodule".split()
+)
 _VERBATIM = frozenset("code code-block sourcecode literalinclude parsed-literal doctest math".split())
 _DIRECTIVE = re.compile(r"(\s*)\.\. ([\w:.-]+?)::(?:\s+(.*))?$")
 _OPTION = re.compile(r"\s+:[\w-]+:")

@@ -1,8 +1,8 @@
 """PowerPoint slides become pages.
 
 Takes   a path (.pptx).
-Gives   one Page a slide, numbered as in the program: the title as a heading, text from top to bottom, lists, tables, the
-        numbers of charts, and the speaker's notes at the end.
+Gives   one Page a slide, numbered as in the program: the title as a heading, text from top to bottom, lists, tables,
+        the numbers of charts, and the speaker's notes at the end.
 Refuses damaged and protected files (LoadError). A shape that its library cannot read is noted, the slide stays.
 """
 
@@ -17,7 +17,6 @@ from rag.errors import need
 from rag.load import limits, rows
 from rag.load.html import plain
 from rag.types import Page
-
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
@@ -116,5 +115,7 @@ def _chart(chart: Any) -> list[str]:
     count = max(len(values) for _, values in series)
     table = [["", *(name for name, _ in series)]]
     for index in range(count):
-        table.append([values[index] if index < len(values) else "" for values in (categories, *(row for _, row in series))])
+        table.append(
+            [values[index] if index < len(values) else "" for values in (categories, *(row for _, row in series))]
+        )
     return ["\n".join([*caption, *rows.lines(table, header=1)])]

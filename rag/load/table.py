@@ -81,7 +81,9 @@ def _workbook(path: Path) -> Iterator[Page]:
         try:
             for worksheet in book.worksheets:
                 worksheet.reset_dimensions()  # the size a file states is often that of the whole grid
-                yield sheet(worksheet.title, ([_shown(cell) for cell in row[:_WIDEST]] for row in worksheet.iter_rows()))
+                yield sheet(
+                    worksheet.title, ([_shown(cell) for cell in row[:_WIDEST]] for row in worksheet.iter_rows())
+                )
         finally:
             book.close()
 
@@ -179,7 +181,9 @@ def _old_workbook(path: Path) -> Iterator[Page]:
     except xlrd.XLRDError as error:
         raise LoadError(f"{path.name}: cannot be read ({error}); save it as .xlsx without a password") from error
     for worksheet in book.sheets():
-        yield sheet(worksheet.name, ([_old(xlrd, book, cell) for cell in worksheet.row(row)] for row in range(worksheet.nrows)))
+        yield sheet(
+            worksheet.name, ([_old(xlrd, book, cell) for cell in worksheet.row(row)] for row in range(worksheet.nrows))
+        )
 
 
 def _old(xlrd: Any, book: Any, cell: Any) -> str:
