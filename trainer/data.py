@@ -172,7 +172,6 @@ def open_shards(folder: Path, split: str, tokenizer: Tokenizer) -> list[Shard]:
 class Epoch(NamedTuple):
     """One pass over the text: documents in this epoch's order, laid end to end and cut into rows."""
 
-    first_row: int  # number of the epoch's first row among all rows
     shard: npt.NDArray[np.int32]  # [documents] which shard
     start: npt.NDArray[np.int64]  # [documents] first token inside it
     end: npt.NDArray[np.int64]  # [documents] where the document ends in the laid-out stream
@@ -197,20 +196,19 @@ class Packed:
         known = {shard.entry.domain for shard in shards}
         if set(self.weights) - known:
             raise DataError(f"weights name {sorted(set(self.weights) - known)}; the shards hold {sorted(known)}")
-        self.epochs: list[tuple[int, int]] = []  # (first row, rows) of each epoch met so far
+        self.sizes: list[int] = []  # rows of each epoch met so far
         self.current: tuple[int, Epoch] | None = None
 
     def row(self, number: int) -> Ids:
         """Row `number` of an endless sequence of epochs."""
-        index = 0
+        index, first = 0, 0
         while True:
-            if index == len(self.epochs):
-                layout = self.lay_out(index)
-                self.epochs.append((layout.first_row, len(layout.rows)))
-                self.current = (index, layout)
-            first, count = self.epochs[index]
-            if number < first + count:
+            if index == len(self.sizes):
+                self.current = (index, self.lay_out(index))
+                self.sizes.append(len(self.current[1].rows))
+            if number < first + self.sizes[index]:
                 break
+            first += self.sizes[index]
             index += 1
         if self.current is None or self.current[0] != index:
             self.current = (index, self.lay_out(index))
@@ -218,7 +216,6 @@ class Packed:
 
     def lay_out(self, index: int) -> Epoch:
         """Order and cuts of one epoch, from (seed, index) alone."""
-        first = sum(self.epochs[index - 1]) if index else 0
         chance = np.random.default_rng([self.seed, index])
         which, starts, lengths = [], [], []
         for number, shard in enumerate(self.shards):
@@ -236,7 +233,7 @@ class Packed:
         if count < 1:
             raise DataError(f"the shards hold no row of {self.length} tokens; use more text or a shorter context")
         rows = chance.permutation(count) if self.shuffle else np.arange(count)
-        return Epoch(first, shard_of, start, end, rows)
+        return Epoch(shard_of, start, end, rows)
 
     def cut(self, epoch: Epoch, position: int) -> Ids:
         """The row at a position of an epoch."""
