@@ -113,7 +113,7 @@ class SentenceTransformer:
     @cached_property
     def dimension(self) -> int:
         """Numbers in a vector."""
-        return self.embed(["text"]).shape[1]
+        return int(self.embed(["text"]).shape[1])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """[texts, dimension], in the order of `texts`."""

@@ -124,21 +124,24 @@ class Lexical:
 
     def rebuild(self) -> None:
         """Make the copy anew beside the old one and swap them. Needs the writer's lock."""
-        aside = self._folder.with_name(_NEW)
-        shutil.rmtree(aside, ignore_errors=True)
+        self.sweep()
+        aside, old = self._folder.with_name(_NEW), self._folder.with_name(_OLD)
         aside.mkdir(parents=True)
         with self._lock, self._catalogue.snapshot():
             index = _opened(aside)
             _commit(index, (), (p for some in self._catalogue.every_passage() for p in some), self._now())
             del index
-            old = self._folder.with_name(_OLD)
-            shutil.rmtree(old, ignore_errors=True)
             self._index = None
             if self._folder.exists():
                 self._folder.rename(old)
             aside.rename(self._folder)
-            shutil.rmtree(old, ignore_errors=True)  # a reader elsewhere keeps its open files until it reloads
+            self.sweep()  # a reader elsewhere keeps its open files until it reloads
             self.reload()
+
+    def sweep(self) -> None:
+        """Take away what a crash in `rebuild` has left: it holds words too. Needs the writer's lock."""
+        for name in (_OLD, _NEW):
+            shutil.rmtree(self._folder.with_name(name), ignore_errors=True)
 
     def check(self) -> list[str]:
         """One line for each difference from the catalogue; empty when all is well."""

@@ -141,6 +141,7 @@ class _Child:
         if answer is None:
             code = process.wait()
             self._process = None
+            _close(process)
             if timed_out.is_set():
                 cure = "split the file or save it in another format"
                 raise LoadError(f"{path.name}: no page was read for {SILENT_S:g} s; {cure}")
@@ -197,10 +198,15 @@ class _Child:
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
-                for pipe in (self._process.stdin, self._process.stdout):
-                    if pipe is not None:
-                        with contextlib.suppress(OSError):  # what was buffered for the dead child
-                            pipe.close()
+                _close(self._process)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """The pipes of a child that is dead."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was still buffered for it
+                pipe.close()
 
 
 def _from_json(answer: dict[str, Any]) -> Parsed:

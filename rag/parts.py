@@ -100,5 +100,8 @@ def open_parts(folder: Path, settings: Settings, embedder: Embedder) -> Parts:
         audit=Audit(catalogue),
         lock=WriterLock(folder),
     )
+    with parts.lock.if_free() as mine:
+        if mine:
+            parts.lexical.sweep()
     parts.refresh()
     return parts
