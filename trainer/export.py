@@ -57,7 +57,7 @@ def export(plan: recipe.Recipe) -> Path:
     described = {
         "format": FORMAT,
         "kind": "trunk",
-        "name": f"{plan.name}-{digest(part / 'model.safetensors')[:8]}",
+        "name": plan.name,
         "threshold": scores["reading"]["threshold"],
         "trainer_config": {"model": checkpoint.describe(model.config), "recipe": recipe.plain(plan)},
         "scores": scores,
@@ -67,7 +67,7 @@ def export(plan: recipe.Recipe) -> Path:
     states = {stage: checkpoint.read_state(path) for stage in STAGES if (path := checkpoint.latest(plan.out / stage))}
     report = plan.out / "clean" / "report.json"
     data = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
-    files.write_text(part / "README.md", card(described, parameters(model), states, data, config.licence))
+    files.write_text(part / "README.md", card(described, parameters(model), states, data=data, licence=config.licence))
     for path in (*part.iterdir(), part):
         files.flush(path)
     replace(folder, part)
@@ -101,7 +101,7 @@ def digest(path: Path) -> str:
 
 
 def card(
-    described: dict[str, Any], count: int, states: dict[str, dict[str, Any]], data: dict[str, Any], licence: str
+    described: dict[str, Any], count: int, states: dict[str, dict[str, Any]], *, data: dict[str, Any], licence: str
 ) -> str:
     """The model card."""
     sizes, scores = described["trainer_config"]["model"], described["scores"]

@@ -71,7 +71,7 @@ def test_the_folder_names_format_kind_threshold_and_card(chain):
     config = json.loads((chain.out / "model" / "config.json").read_text())
     scores = json.loads((chain.out / "evaluation.json").read_text())
     assert (config["format"], config["kind"]) == (1, "trunk")
-    assert config["name"].startswith("tiny-")
+    assert config["name"] == "tiny"
     assert config["threshold"] == scores["reading"]["threshold"]
     assert config["sha256"]["model.safetensors"] == export.digest(chain.out / "model" / "model.safetensors")
     card = (chain.out / "model" / "README.md").read_text()
