@@ -66,3 +66,23 @@ def shared_library(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         reports = library.add([papers])
         assert [report.status for report in reports] == ["added"] * 3, reports
         yield library
+
+
+@pytest.fixture(scope="session")
+def untrained_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder as `trainer` exports it, its heads still random: it always answers, with any words it likes.
+
+    For tests of the way from a door to an answer and back; whether answers are good is measured elsewhere.
+    """
+    import torch
+
+    from trainer.encoder import Encoder
+    from trainer.encoder_reader import EncoderReader
+    from trainer.reader import packaged_encoder
+
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("session") / "untrained"
+    base = packaged_encoder()
+    settings = {"name": "untrained", "threshold": 0.01, "length": 384}
+    EncoderReader(Encoder.from_folder(base)).export(folder, settings, base / "tokenizer.json")
+    return folder

@@ -21,8 +21,8 @@ LAYERS = [
     {"", "types", "errors", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
     {
-        "load", "discover", "parse", "clean", "chunk", "units", "embed", "retrieve", "rerank", "memory", "followup", "prompt", "read",
-        "generate", "wording", "quote", "cite", "feedback", "metrics", "starters",
+        "discover", "load", "parse", "clean", "chunk", "units", "embed", "retrieve", "rerank", "memory", "followup",
+        "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters",
     },
     {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay"},
     {"library"},
@@ -121,7 +121,9 @@ def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", OURS, ids=named)
 def test_functions_stay_under_sixty_lines_and_four_positional_parameters(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    tree = ast.parse(path.read_text("utf-8"))
+    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    for node in (node for scope in scopes for node in scope.body):  # a function in a function is somebody's callback
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             words = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
             quoted = sum((word.end_lineno or 0) - word.lineno for word in words)  # SQL and prose are not steps

@@ -139,10 +139,38 @@ def test_documents_show_and_search_print_what_is_documented(
 def test_the_readme_shows_a_session_early_and_holds_no_placeholder() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     head = text.splitlines()[:30]
-    assert any(line.startswith("$ rag ask") for line in head[:25]), "a real session by line 25"
+    assert any(line.startswith("$ rag ") for line in head[:25]), "a real session by line 25"
     assert not re.search(r"\b(TODO|TBD|FIXME|XXX|lorem|SESSION|PICTURE)\b", text)
 
 
 def test_make_lists_its_targets() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {target}" in listed for target in ("run", "test", "test-all", "check", "bench-%", "help"))
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_suffix_that_is_read_is_documented_and_no_other() -> None:
+    from rag.load import READERS
+
+    read = (ROOT / "docs" / "formats.md").read_text("utf-8").partition("## Read")[2].partition("## Written")[0]
+    cells = [line.split("|")[1] for line in read.splitlines() if line.startswith("| `.")]
+    assert set(re.findall(r"`(\.\w+)`", " ".join(cells))) == set(READERS)
+
+
+def test_every_table_of_the_catalogue_is_documented(shared_library: Library) -> None:
+    told = re.findall(r"`(\w+)`", (ROOT / "docs" / "formats.md").read_text("utf-8"))
+    tables = shared_library._catalogue.db.execute(
+        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'"
+    )
+    assert {name for (name,) in tables} - set(told) == set()
+
+
+def test_an_exported_judgement_has_the_documented_keys() -> None:
+    from inspect import getsource
+
+    from rag import feedback
+
+    told = (ROOT / "docs" / "formats.md").read_text("utf-8").partition("### Judgements")[2]
+    assert re.findall(r'^ +"(\w+)": ', getsource(feedback.export), re.MULTILINE) == re.findall(r"`(\w+)`", told)

@@ -203,11 +203,11 @@ def reader(plan: recipe.Recipe) -> Path:
     state = checkpoint.read_state(last)
     if state["step"] < config.steps:
         return last
-    return export(plan.out / "model", config, model, path.with_name("dev.jsonl"), base, state)
+    return export(plan.out / "model", config, model, path.with_name("dev.jsonl"), base=base, state=state)
 
 
 def export(
-    folder: Path, config: ReaderConfig, model: EncoderReader, dev: Path, base: Path, state: Mapping[str, Any]
+    folder: Path, config: ReaderConfig, model: EncoderReader, dev: Path, *, base: Path, state: Mapping[str, Any]
 ) -> Path:
     """Fit the threshold on the dev rows beside the training rows and write the model folder."""
     model.eval()

@@ -87,9 +87,9 @@ def audit(
         table(cells, ("at", "what", "who", "id", "about"))
 
 
-def replay(answer_id: AnswerId, index: Index = None, json: Json = False) -> None:
+def replay(answer_id: AnswerId, model: Model = None, index: Index = None, json: Json = False) -> None:
     """Ask again what was asked, as it was asked, and compare. The exit code is 1 where the answer differs."""
-    with library(index) as opened:
+    with library(index, model=model) as opened:
         replayed = opened.replay(answer_id)
     if json:
         as_json(replayed.as_dict())
