@@ -48,7 +48,7 @@ def main() -> None:
         with st.bottom:  # drawn before the page, which may stay with an answer for a while
             st.session_state["composer"] = st.container(key="composer")
             status_line(library)
-        conversations.draw_sidebar(library, chat_page)
+        conversations.draw_sidebar(library, chat_page, page)
         page.run()
     except GroundlingError as error:
         st.html(prose.notice(str(error), "error"))

@@ -46,8 +46,8 @@ def open_conversation(identity: str | None) -> None:
         st.query_params[PARAMETER] = identity
 
 
-def draw_sidebar(library: Library, chat_page: Any) -> None:
-    """New conversation, search, and the list, youngest first."""
+def draw_sidebar(library: Library, chat_page: Any, page: Any) -> None:
+    """New conversation, search, and the list, youngest first. `page` is the one on show."""
 
     def choose(identity: str | None) -> None:
         st.session_state["conversation"] = identity
@@ -81,6 +81,8 @@ def draw_sidebar(library: Library, chat_page: Any) -> None:
                     on_click=choose,
                     args=(conversation.id,),
                 )
+        if st.session_state.setdefault("page-on-show", page.title) != page.title:
+            st.session_state["page-on-show"], st.session_state["chosen"] = page.title, uuid4().hex
         if chosen := st.session_state.get("chosen"):
             with st.container(key="unseen-fold"):
                 browser.fold_sidebar("fold", chosen)

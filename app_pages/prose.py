@@ -13,7 +13,7 @@ from html import escape as escape
 
 JOINER = "\u2060"  # word joiner: invisible, and enough to keep `:name:`, `http://` or `a@b.c` from being noticed
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_NOTICED = re.compile(r":|@|(?<=www)(?=\.)", re.IGNORECASE)
+_NOTICED = re.compile(r":|@|(?<=www)(?=\\\.)", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*•])\s+(.*)")
 _NUMBERED = re.compile(r"(\d{1,3})[.)]\s+(.*)")
 _REFERENCE = re.compile(r"\[(\d{1,2})\]")

@@ -11,11 +11,26 @@ Stops   between two reports: `emit` raises Stopped inside the task, so that its 
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
+
+
+_at_work: WeakSet[Work[Any]] = WeakSet()
+PATIENCE = 10.0  # seconds at the end of the process for tasks to come to a report
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is still inside torch when the interpreter goes would abort the process."""
+    for work in list(_at_work):
+        work.stop()
+    for work in list(_at_work):
+        work.wait(PATIENCE)
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was obeyed, not an error
@@ -33,6 +48,7 @@ class Work(Generic[T]):
         self._items: list[T] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, args=(task,), name="groundling-work", daemon=True)
+        _at_work.add(self)
         self._thread.start()
 
     @property

@@ -1,0 +1,558 @@
+"""The pages, run by Streamlit's own test runner over a real library, a real index and the real model."""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit import cache_resource
+from streamlit.testing.v1 import AppTest
+
+import rag
+from app_pages import prose
+from app_pages.opening import Asked, asked_questions, open_library
+from app_pages.source import leaves
+from app_pages.work import Stopped, Work
+from rag.config import Settings
+from rag.errors import EndpointError
+from rag.library import Library
+from rag.types import Document, Event, PageSpan, Searching, Text
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = Path(os.environ.get("READER_FOLDER", ROOT / "models" / "base"))
+needs_model = pytest.mark.skipif(not (MODEL / "config.json").is_file(), reason="models/base is not there")
+HOSTILE = """# Wall colours
+
+The <script>alert(1)</script> wall is **blue** and $x^2$ [tall](http://evil.example) :red[loud] :smile:
+![p](http://evil.example/p.png) in room 7.
+"""
+QUESTION = "How many days of annual leave do full-time employees have?"
+
+
+@pytest.fixture(scope="session")
+def index(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real library over the papers and one document full of tricks."""
+    folder = tmp_path_factory.mktemp("app") / "index"
+    with rag.open(folder, Settings(index=folder)) as library:
+        library.add([papers])
+        library.add_bytes("tricks.txt", HOSTILE.encode())
+    return folder
+
+
+@pytest.fixture
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The app reads and writes rag.toml here, and forgets afterwards what it opened."""
+    monkeypatch.chdir(tmp_path)
+    cache_resource.clear()
+    yield tmp_path
+    with open_library() as opened:
+        opened.close()
+    cache_resource.clear()
+
+
+@pytest.fixture
+def page(index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+    """The chat page of the shared library; the library stays open from test to test, as it does in a server."""
+    monkeypatch.setenv("GROUNDLING_INDEX", str(index))
+    monkeypatch.setenv("GROUNDLING_MODEL", str(MODEL))
+    monkeypatch.chdir(tmp_path)
+    return open_page()
+
+
+@pytest.fixture
+def empty(in_a_folder_of_its_own: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The chat page of a library without documents and without a model."""
+    monkeypatch.setenv("GROUNDLING_INDEX", str(in_a_folder_of_its_own / "index"))
+    monkeypatch.setenv("GROUNDLING_MODEL", str(in_a_folder_of_its_own / "models" / "missing"))
+    return open_page()
+
+
+def open_page(**address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.query_params.update(address)
+    return shown(app)
+
+
+def shown(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def ask(app: AppTest, question: str) -> AppTest:
+    app.chat_input(key="question").set_value(question)
+    return shown(app)
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click()
+    return shown(app)
+
+
+def markup(app: AppTest) -> list[str]:
+    """The pieces of HTML that the page shows."""
+    return [each.value for each in app.html if not each.value.startswith("<style>")]
+
+
+def words(app: AppTest) -> str:
+    """Their words, without the tags."""
+    return html.unescape(re.sub(r"<[^>]+>", " ", " ".join(markup(app))))
+
+
+def labels(app: AppTest) -> list[str]:
+    """Labels of buttons as people read them."""
+    return [re.sub(r"\\(.)", r"\1", each.label).replace(prose.JOINER, "") for each in app.button]
+
+
+def library() -> Library:
+    return open_library()
+
+
+# --- the chat ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_library_says_what_to_do(empty: AppTest) -> None:
+    assert "Nothing to read yet" in words(empty)
+    assert [link.label for link in empty.get("page_link")] == ["Add documents"]
+    assert "0 documents" in words(empty)
+
+
+def test_without_a_model_a_question_is_answered_with_what_is_missing(empty: AppTest) -> None:
+    ask(empty, "Who may park in the yard?")
+    assert "no model there" in words(empty)
+    assert "Ask again" in labels(empty)
+
+
+def test_a_setting_that_cannot_be_is_said_and_the_settings_page_still_opens(
+    empty: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache_resource.clear()
+    monkeypatch.setenv("GROUNDLING_STRICTNESS", "severe")
+    shown(empty)
+    assert "strictness is 'severe'" in words(empty)
+    empty.switch_page("app_pages/settings.py").run()
+    assert not empty.exception
+    monkeypatch.delenv("GROUNDLING_STRICTNESS")
+
+
+def test_the_greeting_offers_three_questions_drawn_from_the_documents(page: AppTest) -> None:
+    offered = [each for each in labels(page) if each in library().starters(3)]
+    assert len(offered) == min(3, len(library().starters(3))) > 0
+
+
+def test_the_status_line_names_model_documents_and_generation_on_every_page(page: AppTest) -> None:
+    for name in ("documents", "settings"):
+        status = [piece for piece in markup(page) if "gl-status" in piece]
+        assert len(status) == 1
+        assert re.search(r"Model .+ · 4 documents · index generation \d+", status[0])
+        shown(page.switch_page(f"app_pages/{name}.py"))
+
+
+@needs_model
+def test_an_answer_shows_its_words_and_numbered_quotations_that_stand_in_their_documents(page: AppTest) -> None:
+    ask(page, QUESTION)
+    assert "27 days" in words(page)
+    turn = library().conversation(page.query_params["c"]).turns[0]
+    drawn = [html.unescape(piece) for piece in markup(page) if "gl-number" in piece]
+    assert len(drawn) == len(turn["answer"]["citations"]) > 0
+    for number, (figure, cited) in enumerate(zip(drawn, turn["answer"]["citations"], strict=True), start=1):
+        assert f">{number}</span>" in figure
+        assert f"<blockquote>{cited['quote']}</blockquote>" in figure
+        document = library().document(cited["document"], cited["version"])
+        assert document.text[cited["start"] : cited["end"]] == cited["quote"]
+
+
+@needs_model
+def test_a_quotation_opens_the_page_of_its_document_with_its_words_marked(page: AppTest) -> None:
+    ask(page, QUESTION)
+    cited = library().conversation(page.query_params["c"]).turns[0]["answer"]["citations"][0]
+    press(page, "open-0-1")
+    article = next(piece for piece in markup(page) if "gl-leaf" in piece)
+    marked = html.unescape(" ".join(re.findall(r'<mark class="gl-mark">(.*?)</mark>', article)))
+    assert marked.split() == cited["quote"].split()
+    assert "Up to 5 days can be carried over" in html.unescape(article)
+
+
+@needs_model
+def test_a_follow_up_shows_how_it_was_understood(page: AppTest) -> None:
+    ask(ask(page, QUESTION), "And how many can be carried over?")
+    turns = library().conversation(page.query_params["c"]).turns
+    assert turns[1]["standalone"] != turns[1]["question"]
+    assert f"Understood as: {turns[1]['standalone']}" in words(page)
+
+
+@needs_model
+def test_a_refusal_shows_why_and_what_came_nearest(
+    index: Path, in_a_folder_of_its_own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROUNDLING_INDEX", str(index))
+    monkeypatch.setenv("GROUNDLING_MODEL", str(MODEL))
+    monkeypatch.setenv("GROUNDLING_STRICTNESS", "1.0")  # no support is ever above one
+    app = ask(open_page(), "Who won the football world cup in 2014?")
+    answer = library().conversation(app.query_params["c"]).turns[0]["answer"]
+    assert answer["abstained"]
+    assert answer["reason"] in words(app)
+    assert "What came nearest" in words(app)
+    for n, near in enumerate(answer["nearest"], start=1):
+        assert near["quote"] in html.unescape(" ".join(markup(app)))
+        assert app.button(key=f"open-0-nearest-{n}")
+    assert 1 <= len(answer["nearest"]) <= 3
+
+
+@needs_model
+def test_a_conversation_survives_a_reload(page: AppTest) -> None:
+    ask(page, QUESTION)
+    again = open_page(c=page.query_params["c"])
+    assert QUESTION in words(again)
+    assert "27 days" in words(again)
+
+
+def test_an_address_of_a_conversation_that_is_gone_says_so_and_greets(page: AppTest) -> None:
+    page.query_params["c"] = "nowhere"
+    shown(page)
+    assert "no such conversation" in words(page)
+    assert "What would you like to know?" in words(page)
+    assert "c" not in page.query_params
+
+
+@needs_model
+def test_asking_again_adds_a_turn_with_the_same_question(page: AppTest) -> None:
+    ask(page, QUESTION)
+    press(page, "again-0")
+    assert [turn["question"] for turn in library().conversation(page.query_params["c"]).turns] == [QUESTION, QUESTION]
+
+
+@needs_model
+def test_a_thumb_down_is_stored_with_its_reason_and_correction_and_can_be_taken_back(page: AppTest) -> None:
+    ask(page, QUESTION)
+    answer_id = library().conversation(page.query_params["c"]).turns[0]["answer"]["answer_id"]
+    page.feedback(key=f"verdict-{answer_id}").set_value(0)
+    shown(page)
+    assert (library().judgement(answer_id) or pytest.fail("not stored")).verdict == "down"
+    page.pills(key=f"why-{answer_id}").set_value("wrong_words")
+    page.text_area(key=f"right-{answer_id}").set_value("Say it shorter.")
+    press(page, f"send-{answer_id}")
+    made = library().judgement(answer_id)
+    assert made is not None
+    assert (made.verdict, made.reason, made.correction) == ("down", "wrong_words", "Say it shorter.")
+    assert not page.text_area  # the form is gone
+    page.feedback(key=f"verdict-{answer_id}").set_value(None)
+    shown(page)
+    assert library().judgement(answer_id) is None
+
+
+@needs_model
+def test_a_stored_verdict_is_shown_after_a_reload(page: AppTest) -> None:
+    ask(page, QUESTION)
+    answer_id = library().conversation(page.query_params["c"]).turns[0]["answer"]["answer_id"]
+    page.feedback(key=f"verdict-{answer_id}").set_value(1)
+    shown(page)
+    assert open_page(c=page.query_params["c"]).feedback(key=f"verdict-{answer_id}").value == 1
+
+
+def test_a_stopped_answer_keeps_its_words_and_offers_to_ask_again(page: AppTest) -> None:
+    conversation = library().new_conversation()
+    said = threading.Event()
+
+    def task(emit: object) -> None:
+        emit(Searching("Why?"))  # type: ignore[operator]
+        emit(Text("Because of"))  # type: ignore[operator]
+        said.set()
+
+    work: Work[Event] = Work(task)
+    assert said.wait(10)
+    work.stop()
+    asked_questions()[conversation.id] = Asked("Why?", work)
+    app = open_page(c=conversation.id)
+    assert "Because of" in words(app)
+    assert "Stopped" in words(app)
+    assert "Ask again" in labels(app)
+    assert library().conversation(conversation.id).turns == ()
+    asked_questions().clear()
+
+
+def test_an_error_of_an_answer_is_shown_as_its_message(page: AppTest) -> None:
+    conversation = library().new_conversation()
+
+    def task(emit: object) -> None:
+        raise EndpointError("http://10.0.0.1/v1 was <b>silent</b>. Is the model loaded there?")
+
+    asked_questions()[conversation.id] = Asked("Why?", Work(task))
+    app = open_page(c=conversation.id)
+    assert "http://10.0.0.1/v1 was <b>silent</b>. Is the model loaded there?" in words(app)
+    asked_questions().clear()
+
+
+# --- conversations ----------------------------------------------------------------------------------------------------
+
+
+def test_conversations_are_listed_and_searched_and_have_a_menu_to_rename_export_and_delete(page: AppTest) -> None:
+    kept, other = library().new_conversation(), library().new_conversation()
+    library().rename(kept.id, "Parking *in the yard*")
+    library().rename(other.id, "Canteen")
+    app = open_page(c=kept.id)
+    assert {"Parking *in the yard*", "Canteen"} <= set(labels(app))
+    app.text_input(key="sought").set_value("yard")
+    shown(app)
+    assert "Canteen" not in labels(app)
+    assert "Parking *in the yard*" in labels(app)
+    asked_questions()[kept.id] = Asked("Why?", Work(lambda emit: None))  # an open conversation has a menu
+    app.text_input(key="sought").set_value("")
+    shown(app)
+    app.menu_button(key="menu").set_value("Rename")
+    shown(app)
+    assert app.text_input(key="title").value == "Parking *in the yard*"
+    app.menu_button(key="menu").set_value("Export")
+    shown(app)
+    assert [each.label for each in app.get("download_button")] == ["Markdown", "JSON"]
+    app.menu_button(key="menu").set_value("Delete")
+    shown(app)
+    assert {"Delete", "Keep"} <= set(labels(app))
+    assert library().conversation(kept.id)  # not before it is confirmed; the browser's journey presses the button
+    for each in (kept, other):
+        library().delete(each.id)
+    asked_questions().clear()
+
+
+@needs_model
+def test_choosing_a_conversation_on_another_page_opens_it_in_the_chat(page: AppTest) -> None:
+    ask(page, QUESTION)
+    identity = page.query_params["c"]
+    shown(page.switch_page("app_pages/documents.py"))
+    press(page, f"conversation-{identity}")
+    assert page.query_params["c"] == identity
+    assert QUESTION in words(page)
+    press(page, "new")
+    assert "c" not in page.query_params
+    assert "What would you like to know?" in words(page)
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def test_uploads_go_in_or_say_why_not_and_removing_a_document_asks_first(empty: AppTest) -> None:
+    shown(empty.switch_page("app_pages/documents.py"))
+    assert "No documents yet" in words(empty)
+    empty.file_uploader(key="upload-0").set_value(
+        [("yard.md", b"# Yard\n\nTwelve cars fit into the yard.\n", "text/markdown"), ("logo.zzz", b"x", "image/zzz")]
+    )
+    shown(empty)
+    shown(empty)  # whatever the first run followed to its end is drawn by now
+    told = words(empty)
+    assert "1 of 2 files did not go in" in told
+    assert re.search(r"logo\.zzz.*no reader for '\.zzz'", told)
+    assert re.search(r"yard\.md\s+added · 1 passage", told)
+    press(empty, "dismiss")
+    document = library().documents()[0]
+    assert re.search(r"yard\.md\s+default · version 1 · 1 passage · added", words(empty))
+    press(empty, f"remove-{document.id}")
+    assert "“yard.md” will no longer be found" in words(empty)
+    assert library().documents() == [document]  # not before it is confirmed; the browser's journey presses the button
+
+
+def test_a_folder_is_synced_and_a_missing_one_is_named(empty: AppTest, papers: Path) -> None:
+    shown(empty.switch_page("app_pages/documents.py"))
+    for folder in (papers / "nowhere", papers):
+        empty.text_input(key="folder-path").set_value(str(folder))
+        press(empty, "folder-send")
+        assert str(folder) in words(empty) or folder == papers
+        press(empty, "dismiss")
+    assert {document.name for document in library().documents()} == {
+        "leave.md", "security.txt", "travel/expenses.md",
+    }  # fmt: skip
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_settings_are_written_to_the_file_and_serve_at_once(empty: AppTest, in_a_folder_of_its_own: Path) -> None:
+    shown(empty.switch_page("app_pages/settings.py"))
+    empty.radio(key="strictness").set_value("strict")
+    empty.text_input(key="endpoint-url").set_value("http://localhost:9/v1")
+    empty.text_input(key="endpoint-model").set_value("small")
+    press(empty, "settings-save")
+    assert "Saved." in words(empty)
+    assert 'strictness = "strict"' in (in_a_folder_of_its_own / "rag.toml").read_text("utf-8")
+    assert library().settings.strictness == "strict"
+    assert library().settings.endpoint.model == "small"
+
+
+def test_a_saved_setting_that_the_environment_overrules_is_said(
+    empty: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROUNDLING_STRICTNESS", "lenient")
+    shown(empty.switch_page("app_pages/settings.py"))
+    empty.radio(key="strictness").set_value("strict")
+    press(empty, "settings-save")
+    assert "the environment sets GROUNDLING_STRICTNESS" in words(empty)
+
+
+def test_an_outside_model_is_tried_before_it_is_saved(empty: AppTest, in_a_folder_of_its_own: Path) -> None:
+    shown(empty.switch_page("app_pages/settings.py"))
+    empty.text_input(key="endpoint-url").set_value("localhost:9")
+    press(empty, "settings-test")
+    assert "write the address like http://" in words(empty)
+    empty.text_input(key="endpoint-url").set_value("http://localhost:9/v1")
+    press(empty, "settings-test")
+    assert "http://localhost:9/v1 cannot be reached" in words(empty)
+    assert not (in_a_folder_of_its_own / "rag.toml").exists()
+
+
+# --- text of documents is never markup --------------------------------------------------------------------------------
+
+
+@needs_model
+def test_tricks_in_a_document_reach_the_page_as_letters_only(page: AppTest) -> None:
+    ask(page, "What colour is the wall in room 7?")
+    answer = library().conversation(page.query_params["c"]).turns[0]["answer"]
+    shown_quotes = answer["citations"] or answer["nearest"]
+    at = next(n for n, cited in enumerate(shown_quotes, start=1) if cited["document"] == "tricks.txt")
+    press(page, f"open-0-{at}" if answer["citations"] else f"open-0-nearest-{at}")
+    drawn = " ".join(markup(page))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in drawn
+    assert "<script" not in drawn
+    assert not [each for each in page.markdown if "evil" in each.value or "blue" in each.value]
+
+
+class Visible(HTMLParser):
+    """The letters a browser would show, and those inside <mark>."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text, self.marked, self.tags, self._in_mark = "", "", set[str](), False
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+        self._in_mark = self._in_mark or tag == "mark"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_mark = self._in_mark and tag != "mark"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        self.marked += data if self._in_mark else ""
+
+
+@given(st.text(), st.integers(0, 60), st.integers(0, 60))
+def test_a_leaf_shows_every_letter_and_marks_exactly_the_quotation(text: str, one: int, other: int) -> None:
+    start, end = sorted((min(one, len(text)), min(other, len(text))))
+    visible = Visible(prose.leaf(text, (start, end)))
+    assert "".join(visible.text.split()) == "".join("".join(text.splitlines()).split())
+    marked = "".join("".join(text[start:end].splitlines()).split())
+    assert "".join(visible.marked.split()) == marked
+    assert visible.tags <= {"article", "div", "span", "mark"}
+
+
+@given(st.text())
+def test_an_answer_is_never_markup(text: str) -> None:
+    assert Visible(prose.prose(text)).tags <= {"div", "p", "ul", "ol", "li", "sup"}
+
+
+@pytest.mark.parametrize(
+    "trick", ["**b**", "[a](http://b.c)", "![a](b)", "$x$", ":red[x]", ":smile:", "<b>", "www.x.de", "a@b.de", "`c`"]
+)
+def test_a_label_escapes_whatever_markdown_would_notice(trick: str) -> None:
+    label = prose.label(trick)
+    assert re.sub(r"\\(.)", r"\1", label).replace(prose.JOINER, "") == trick
+    assert not re.search(r"(?<!\\)[*_`$<\[\]()!]", label)
+    assert not re.search(r"https?\\?:\\?/|:\w+\\?:|www\\?\.|@\w", label)
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.text(alphabet="ab \n", max_size=400), st.integers(0, 400), st.integers(0, 400))
+def test_leaves_cover_a_document_without_pages_and_never_cut_the_quotation(text: str, one: int, other: int) -> None:
+    text = text * 60  # some are long enough to be cut
+    start, end = sorted((min(one, len(text)), min(other, len(text))))
+    document = Document(1, "c", "s", "p", "n", 1, "t", text, (PageSpan(None, 0, len(text)),), "", 0, 1, "")
+    found = leaves(document, start, end)
+    assert "".join(text[leaf.start : leaf.end] for leaf in found) == text
+    assert start == end or any(leaf.start <= start and end <= leaf.end for leaf in found)
+
+
+def test_followers_see_everything_from_the_first_report_on() -> None:
+    go = threading.Event()
+
+    def task(emit: object) -> None:
+        emit(1)  # type: ignore[operator]
+        go.wait(10)
+        emit(2)  # type: ignore[operator]
+
+    work: Work[int] = Work(task)
+    following = work.follow(pulse=0.01)
+    assert next(following) == 1
+    assert next(following) is None  # nothing new: a sign of life
+    go.set()
+    assert [item for item in following if item is not None] == [2]
+    assert list(work.follow()) == [1, 2]  # a follower that comes late
+
+
+def test_stopping_unwinds_the_task_at_its_next_report() -> None:
+    begun, stopped, unwound = threading.Event(), threading.Event(), threading.Event()
+
+    def task(emit: object) -> None:
+        try:
+            emit("a")  # type: ignore[operator]
+            begun.set()
+            stopped.wait(10)
+            emit("b")  # type: ignore[operator]
+        except Stopped:
+            unwound.set()
+            raise
+
+    work: Work[str] = Work(task)
+    assert begun.wait(10)
+    work.stop()
+    assert not work.running
+    stopped.set()
+    assert work.wait(10)
+    assert unwound.is_set()
+    assert work.items == ("a",)
+    assert work.error is None
+
+
+def test_an_error_of_the_task_is_kept_for_who_follows() -> None:
+    def task(emit: object) -> None:
+        raise ValueError("no")
+
+    work: Work[int] = Work(task)
+    assert list(work.follow()) == []
+    assert isinstance(work.error, ValueError)
+
+
+WIDGETS = {
+    "button", "download_button", "form_submit_button", "text_input", "text_area", "selectbox", "radio", "pills",
+    "feedback", "chat_input", "file_uploader", "menu_button", "pagination",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [ROOT / "app.py", *sorted((ROOT / "app_pages").glob("*.py"))], ids=lambda p: p.name)
+def test_every_widget_has_a_key_and_a_label(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WIDGETS:
+            where = f"{path.name}:{node.lineno} {node.func.attr}"
+            assert "key" in {keyword.arg for keyword in node.keywords}, f"{where} has no key"
+            first = node.args[0] if node.args else None
+            assert first is not None, f"{where} has no label"
+            assert not (isinstance(first, ast.Constant) and first.value == ""), f"{where} has an empty label"
+
+
+def test_the_theme_is_whole() -> None:
+    import tomllib
+
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert set(config["theme"]["light"]) == set(config["theme"]["dark"])
+    assert json.dumps(config["browser"]) == '{"gatherUsageStats": false}'
