@@ -17,6 +17,7 @@ import typer
 from rag.cli import app, main
 from rag.library import Library
 from rag.types import Answer, Citation, FileReport
+from trainer.cli import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/README.md"))]
@@ -56,6 +57,12 @@ def test_every_documented_command_and_option_exists(page: Path) -> None:
                 assert word.partition("=")[0] in known | {"--help"}, f"{named(page)}: rag {' '.join(words)}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_documented_stage_of_training_exists(page: Path) -> None:
+    for words in calls(page, "trainer"):
+        assert words[0] in STAGES, f"{named(page)}: trainer {words[0]} does not exist"
+
+
 def test_every_command_is_documented_in_the_readme() -> None:
     told = {words[0] for words in calls(ROOT / "README.md", "rag")}
     assert set(COMMANDS) - told == set()
@@ -90,7 +97,7 @@ def test_files_that_are_named_in_code_exist() -> None:
     """`docs/formats.md`, `rag/answer.py` and the like; folders that are made at run time are not."""
     for page in PAGES:
         for name in re.findall(
-            r"`((?:rag|trainer|docs|tests|examples|configs|scripts)/[\w./-]+)`", page.read_text("utf-8")
+            r"`((?:rag|trainer|docs|tests|examples|configs|scripts|models)/[\w./-]+)`", page.read_text("utf-8")
         ):
             assert (ROOT / name).exists(), f"{named(page)}: {name}"
 
