@@ -77,6 +77,10 @@ def pages(path: Path) -> Iterator[Page]:
             total += len(page.text)
             limits.check_text(path.name, total)
             yield page
+    except LoadError as error:
+        if str(error).startswith(path.name):
+            raise
+        raise type(error)(f"{path.name}: {error}") from error
     except GroundlingError:
         raise
     except BadZipFile as error:

@@ -91,7 +91,8 @@ def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
     if message.get_content_type() == "message/rfc822":
         return
     for part in message.walk():
-        if part is message or (part.is_multipart() and part.get_content_type() != "message/rfc822"):
+        is_body = part is message and (part.is_multipart() or part.get_content_maintype() == "text")
+        if is_body or (part.is_multipart() and part.get_content_type() != "message/rfc822"):
             continue
         if part.get_filename() or part.get_content_disposition() == "attachment":
             yield part

@@ -49,6 +49,9 @@ class _Document:
         notes = _part(document, "/footnotes")
         self.notes = {} if notes is None else {n.get(f"{W}id"): n for n in notes if not n.get(f"{W}type")}
         self.used: list[str] = []  # ids of footnotes, in the order of their marks
+        self.below_title = any(  # headings are one level below a title
+            self.styles.get(_style_id(paragraph), {}).get("name") == "title" for paragraph in self.body.iter(f"{W}p")
+        )
         self.has_headings = any(self.level(paragraph) for paragraph in self.body.iter(f"{W}p"))
 
     def text(self) -> str:
@@ -136,10 +139,11 @@ class _Document:
         """1 to 6 for a heading, else 0."""
         style = self.styles.get(_style_id(paragraph), {})
         outline = paragraph.find(f"{W}pPr/{W}outlineLvl")
+        level = int(style.get("level", 0))
         if outline is not None and outline.get(f"{W}val", "9").isdigit():
             value = int(outline.get(f"{W}val"))
-            return min(value + 1, 6) if value < 9 else 0
-        return int(style.get("level", 0))
+            level = value + 1 if value < 9 else 0
+        return min(level + (self.below_title and style.get("name") != "title"), 6) if level else 0
 
     def label(self, paragraph: Any, style: dict[str, Any]) -> tuple[int, str] | None:
         """Depth and number of a list item (an empty number is a bullet), or None outside lists."""

@@ -84,6 +84,7 @@ class _Blocks:
     def __init__(self, numbered: dict[str, bool], titles: frozenset[str]) -> None:
         self.numbered = numbered
         self.titles = titles
+        self.below_title = False  # headings that follow a title are one level below it
 
     def read(self, parent: Any, depth: int = 0) -> list[str]:
         """Blocks in document order."""
@@ -95,11 +96,13 @@ class _Blocks:
             if tag in _SKIPPED:
                 continue
             if tag == f"{TEXT}h":
-                level = element.get(f"{TEXT}outline-level", "1")
+                stated = element.get(f"{TEXT}outline-level", "1")
+                level = (int(stated) if stated.isdigit() else 1) + self.below_title
                 words = _words(element).replace("\n", " ")
-                blocks.append(f"{'#' * min(int(level) if level.isdigit() else 1, 6)} {words}" if words else "")
+                blocks.append(f"{'#' * min(level, 6)} {words}" if words else "")
             elif tag == f"{TEXT}p":
                 title = element.get(f"{TEXT}style-name", "") in self.titles and not depth
+                self.below_title = self.below_title or title
                 words = _words(element)
                 blocks.append(f"# {words}" if title and words else "\n".join(plain(line) for line in words.split("\n")))
                 for box in element.iter(f"{DRAW}text-box"):

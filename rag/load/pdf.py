@@ -172,17 +172,17 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
 
 def _turned(turn: int, box: Any) -> tuple[float, float, float, float]:
     """Left, right, bottom, top as a reader sees them who turns the page."""
-    if turn == 1:
+    if turn == 3:
         return box.bottom, box.top, -box.right, -box.left
     if turn == 2:
         return -box.right, -box.left, -box.top, -box.bottom
-    if turn == 3:
+    if turn == 1:
         return -box.top, -box.bottom, box.left, box.right
     return box.left, box.right, box.bottom, box.top
 
 
 def _turn(raw: Any, textpage: Any, count: int) -> int:
-    """Quarters by which most of the text is turned, from a sample."""
+    """Quarters, clockwise, by which most of the text is turned, from a sample."""
     votes = [0, 0, 0, 0]
     for index in range(0, count, max(1, count // 24)):
         if raw.FPDFText_GetUnicode(textpage, index) > 0x20:

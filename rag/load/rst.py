@@ -2,6 +2,7 @@
 
 Takes   text.
 Gives   text in the convention of `rag.load`.
+Refuses blocks inside blocks beyond any real document (LoadError).
 Omitted what only a full parser knows: substitutions, nested tables, numbered footnote links. Contents of directives
         stay, except for those that hold no words (images, tables of contents).
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import re
 
+from rag.errors import LoadError
 from rag.load import rows
 
+_DEPTH = 60  # nesting of blocks; each level reads its lines once more
 _ADORNMENT = re.compile(r"([=\-`:.'\"~^_*+#<>])\1{2,}\s*")
 _SILENT = frozenset(
     "contents image toctree include raw meta index highlight sectnum default-role currentmodule".split()
@@ -45,8 +48,11 @@ def _inline(text: str) -> str:
 class _Blocks:
     """A cursor over lines; each method takes one kind of block."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], depth: int = 0) -> None:
+        if depth > _DEPTH:
+            raise LoadError(f"blocks nested more than {_DEPTH} deep; flatten it")
         self.lines = lines
+        self.depth = depth
         self.at = 0
         self.styles: list[str] = []  # adornments in order of first use: their order is their level
 
@@ -116,7 +122,7 @@ class _Blocks:
             return []
         if name in _VERBATIM:
             return ["\n".join("    " + line for line in content)]
-        inner = _Blocks(content)
+        inner = _Blocks(content, self.depth + 1)
         inner.styles = self.styles
         if name in ("csv-table", "list-table"):
             return [_inline(argument), *_listed_table(name, content)]
@@ -143,7 +149,7 @@ class _Blocks:
         number = 0
         while self.at < len(self.lines) and (found := _ITEM.match(self.lines[self.at])):
             self.at += 1
-            inner = _Blocks(self.indented(len(found[1])))
+            inner = _Blocks(self.indented(len(found[1])), self.depth + 1)
             inner.styles = self.styles
             number = int(found[2]) if found[2] and found[2] != "#" and len(found[2]) < 9 else number + 1
             marker = f"{number}. " if found[2] else "- "
@@ -175,7 +181,7 @@ class _Blocks:
             blocks = [_inline(text[:-2].rstrip() + ":")] if text != "::" else []
             return [*blocks, "\n".join("    " + line for line in code)]
         if self.at < len(self.lines) and self.lines[self.at].strip():
-            meaning = _Blocks(self.indented(indent)).read()
+            meaning = _Blocks(self.indented(indent), self.depth + 1).read()
             return [f"- {_inline(text)}: {meaning[0] if meaning else ''}", *meaning[1:]]
         return [_inline(text)]
 

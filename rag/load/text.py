@@ -24,6 +24,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE = 200_000  # bytes that are looked at to guess an encoding
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ITEM = re.compile(r"\s*(?:[-*•+>|]|\d{1,3}[.)]|[a-z][.)]|#{1,6} )\s")
 _ASIDE = re.compile(r"\s{2,}\S|\t|\S {3,}\S")  # indentation, or columns made of spaces
 _WRAPPED = range(55, 101)  # width of a hand-wrapped line, in characters
@@ -74,13 +75,14 @@ def decode(data: bytes, name: str, *, declared: str | None = None) -> str:
 
 def _guess(data: bytes) -> str:
     detect = need("charset_normalizer", extra="formats", task="Reading text that is not UTF-8").from_bytes
-    best = detect(data[:_SAMPLE]).best()
-    if best is not None:
-        try:
-            return data.decode(best.encoding)
-        except (UnicodeDecodeError, LookupError):
-            return data.decode("cp1252", "replace")
-    return data.decode("cp1252", "replace")
+    sample = data[:_SAMPLE]
+    if len(_CONTROLS.findall(sample)) > len(sample) // 50:
+        raise LoadError("holds binary data, not text; give it the suffix of its real format")
+    best = detect(sample).best()
+    try:
+        return data.decode(best.encoding if best is not None else "cp1252")
+    except (UnicodeDecodeError, LookupError):
+        return data.decode("cp1252", "replace")
 
 
 def unwrap(text: str) -> str:
