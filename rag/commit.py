@@ -69,7 +69,8 @@ def remove(catalogue: Catalogue, document: Document) -> int:
             former += _unlist(catalogue, version, generation)
             db.execute("delete from texts where document_id = ?", (version,))
             db.execute(
-                "update documents set removed_at = coalesce(removed_at, ?), title = '', sha256 = '', notes = '[]' where id = ?",
+                "update documents set removed_at = coalesce(removed_at, ?), title = '', sha256 = '', notes = '[]'"
+                " where id = ?",
                 (now(), version),
             )
         _drop_unused(catalogue, former)

@@ -100,7 +100,7 @@ class Passage:
 
     @property
     def context(self) -> str:
-        """The text with its heading path in front: what embedders and readers see. The path is no part of a quotation."""
+        """The text with its heading path in front: what embedders and readers see. Only the text can be quoted."""
         return " > ".join(self.headings) + "\n" + self.text if self.headings else self.text
 
 
@@ -223,11 +223,9 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of the command line and HTTP."""
+
         def cited(items: tuple[Citation, ...]) -> list[dict[str, Any]]:
-            return [
-                {name: getattr(c, name) for name in Citation.__slots__}  # type: ignore[attr-defined]
-                for c in items
-            ]
+            return [{name: getattr(c, name) for name in Citation.__slots__} for c in items]
 
         result: dict[str, Any] = {
             "answer": self.text,

@@ -35,7 +35,9 @@ def html(path: Path) -> None:
 
 def plain(path: Path) -> None:
     """Hard-wrapped lines."""
-    path.write_text("Leave\n\nFull-time staff accrue paid leave from their first day. It is\ngranted in the year it accrues.\n")
+    path.write_text(
+        "Leave\n\nFull-time staff accrue paid leave from their first day. It is\ngranted in the year it accrues.\n"
+    )
 
 
 def rst(path: Path) -> None:
@@ -186,7 +188,9 @@ def pdf(path: Path) -> None:
         page.drawString(60, 760, ("Leave", "Asking", "Grades")[number - 1])
         page.setFont("Helvetica", 11)
         if number == 1:
-            page.drawString(60, 730, "Full-time staff accrue paid leave from their first day. It is granted in the year it")
+            page.drawString(
+                60, 730, "Full-time staff accrue paid leave from their first day. It is granted in the year it"
+            )
             page.drawString(60, 716, "accrues.")
         elif number == 2:
             for line, step in enumerate(STEPS):

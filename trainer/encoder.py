@@ -88,7 +88,7 @@ class EncoderLayer(nn.Module):
 def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None) -> Tensor:
     """Softmax attention spelled out; query, key, value: [batch, heads, time, size of a head].
 
-    For training on CPUs: the backward pass of PyTorch's fused CPU kernel takes three times as long (docs/experiments.md).
+    For training on CPUs: the backward pass of PyTorch's fused CPU kernel takes three times as long.
     """
     scores = (query @ key.transpose(-1, -2)) * query.shape[-1] ** -0.5  # [batch, heads, time, time]
     if attn_mask is not None:

@@ -53,7 +53,9 @@ def test_every_word_outside_headings_is_in_a_passage(pages: list[tuple[int | Non
         covered[passage.start : passage.end] = [True] * (passage.end - passage.start)
     at = 0
     for line in made.text.split("\n"):
-        is_heading = line.lstrip("#").startswith(" ") and line.startswith("#") and len(line) - len(line.lstrip("#")) <= 6
+        is_heading = (
+            line.lstrip("#").startswith(" ") and line.startswith("#") and len(line) - len(line.lstrip("#")) <= 6
+        )
         if not is_heading:
             assert all(covered[i] for i in range(at, at + len(line)) if not made.text[i].isspace()), repr(line)
         at += len(line) + 1
@@ -115,7 +117,9 @@ def test_long_text_is_cut_at_sentences() -> None:
 
 
 def test_a_tiny_remainder_joins_the_passage_before() -> None:
-    passages = of("\n\n".join(["Sentence number one is here. " * 10, "Sentence number two is here. " * 9, "End."]), size=560)
+    passages = of(
+        "\n\n".join(["Sentence number one is here. " * 10, "Sentence number two is here. " * 9, "End."]), size=560
+    )
     assert passages[-1].text.endswith("End.")
     assert min(len(passage.text) for passage in passages) >= TINY
 

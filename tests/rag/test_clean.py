@@ -69,7 +69,10 @@ def handbook(count: int) -> Draft:
     words = "alpha beta gamma delta epsilon zeta".split()
     return draft(
         [
-            Page(n + 1, f"Example Ltd. | Handbook 2026\n\nChapter about {words[n]}\n\nBody {words[n]} {n}.\n\nPage {n + 1} of 9")
+            Page(
+                n + 1,
+                f"Example Ltd. | Handbook 2026\n\nChapter about {words[n]}\n\nBody {words[n]} {n}.\n\nPage {n + 1} of 9",
+            )
             for n in range(count)
         ],
         title="t",
@@ -88,7 +91,10 @@ def test_two_pages_are_too_few_to_tell_what_is_furniture() -> None:
 
 
 def test_lines_that_return_inside_pages_stay() -> None:
-    pages = [Page(n, "\n".join([*(f"line {n} {i} {'x' * i}" for i in range(9)), "Signed: HR"]) + "\nend " * 9) for n in (1, 2, 3)]
+    pages = [
+        Page(n, "\n".join([*(f"line {n} {i} {'x' * i}" for i in range(9)), "Signed: HR"]) + "\nend " * 9)
+        for n in (1, 2, 3)
+    ]
     assert draft(pages, title="t").text.count("Signed: HR") == 3
 
 
@@ -96,7 +102,10 @@ def test_lines_that_return_inside_pages_stay() -> None:
     ("divided", "whole"),
     [
         ("The agree-\nment. An agreement.", "The agreement. An agreement."),
-        ("A part-\ntime post. Part-time work, a part and a time.", "A part-time post. Part-time work, a part and a time."),
+        (
+            "A part-\ntime post. Part-time work, a part and a time.",
+            "A part-time post. Part-time work, a part and a time.",
+        ),
         ("A credit-\nfinancing plan: credit and financing.", "A credit-financing plan: credit and financing."),
         ("The Anglo-\nSaxon way", "The Anglo-Saxon way"),
     ],
@@ -134,7 +143,10 @@ POLICY = (
         (POLICY.replace("team lead", "team leader"), True),
         (POLICY.replace("15 days", "20 days"), False),
         (POLICY.replace("are not counted", "are counted"), False),
-        ("The canteen opens at eleven. Guests are welcome when they register at the desk before noon on that day.", False),
+        (
+            "The canteen opens at eleven. Guests are welcome when they register at the desk before noon on that day.",
+            False,
+        ),
     ],
 )
 def test_copies_share_a_group_and_other_facts_do_not(other: str, is_copy: bool) -> None:

@@ -221,9 +221,7 @@ def test_progress_counts_files_and_ends_with_all_of_them(parts: Parts, folder: P
     assert told[-1].passages_per_second > 0
 
 
-def test_an_interruption_keeps_what_was_committed(
-    parts: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interruption_keeps_what_was_committed(parts: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "GROUP", 1)
 
     def stop(step: Progress) -> None:

@@ -125,8 +125,8 @@ def test_wrapped_lines_are_one_paragraph_again(tmp_path: Path) -> None:
 
 def test_markdown_loses_its_marks_and_keeps_its_code() -> None:
     text = markdown.to_text(
-        "---\ntitle: Build\n---\n# Build\n\nSee **[the docs](https://x.org)** in {% channel \"help\" %}, "
-        "use `make`<!-- no -->.{% page \"/x/\" %}\n\n"
+        '---\ntitle: Build\n---\n# Build\n\nSee **[the docs](https://x.org)** in {% channel "help" %}, '
+        'use `make`<!-- no -->.{% page "/x/" %}\n\n'
         "```sh\n# not a heading\nmake {{ target }}\n```\n\n- one\n  - two <TOKEN>\n\nTerm\n: its meaning\n"
     )
     assert text == (
@@ -139,7 +139,9 @@ def test_markdown_loses_its_marks_and_keeps_its_code() -> None:
 
 def test_template_pages_are_read_as_the_markdown_in_them(tmp_path: Path) -> None:
     path = tmp_path / "alerts.html.md.erb"
-    path.write_text("---\ntitle: Alerts\n---\n# <%= current_page.data.title %>\n\n<% if x %>\nPage *someone*.\n<% end %>\n")
+    path.write_text(
+        "---\ntitle: Alerts\n---\n# <%= current_page.data.title %>\n\n<% if x %>\nPage *someone*.\n<% end %>\n"
+    )
     assert read(path).text == "# Alerts\n\nPage someone."
 
 

@@ -97,7 +97,11 @@ def test_two_columns_of_text_are_not_woven_together(tmp_path: Path) -> None:
 
 def test_words_divided_at_the_end_of_a_line_are_joined(tmp_path: Path) -> None:
     def draw(page: Any) -> None:
-        lines = ["Every agreement is signed twice. The agree-", "ment of a part-", "time employee is kept for ten years."]
+        lines = [
+            "Every agreement is signed twice. The agree-",
+            "ment of a part-",
+            "time employee is kept for ten years.",
+        ]
         for y, line in enumerate(lines):
             page.drawString(40, 700 - 12 * y, line)
 
@@ -135,7 +139,9 @@ def scan(path: Path, *, turned: int = 0) -> Path:
 
     picture = Image.new("RGB", (1240, 600), "white")
     words = "The canteen opens at eleven\nand closes at half past two."
-    ImageDraw.Draw(picture).multiline_text((80, 120), words, fill="black", font=ImageFont.load_default(size=56), spacing=30)
+    ImageDraw.Draw(picture).multiline_text(
+        (80, 120), words, fill="black", font=ImageFont.load_default(size=56), spacing=30
+    )
     picture.rotate(turned, expand=True).save(path, resolution=150)
     return path
 
