@@ -11,6 +11,7 @@ Uses    pypdfium2 for the characters, pypdf to tell why a file does not open. PD
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,6 +61,7 @@ def pages(path: Path) -> Iterator[Page]:
 def _why(path: Path, error: Exception) -> str:
     """PDFium says little: ask pypdf whether it is the password."""
     pypdf = need("pypdf", extra="formats", task="Reading .pdf")
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # its remarks on damage are no news here
     try:
         encrypted = bool(pypdf.PdfReader(path).is_encrypted)
     except Exception:  # noqa: BLE001  # damaged beyond pypdf too: then PDFium's word stands
