@@ -11,15 +11,16 @@ Answers stream in a thread of their own (`app_pages.work`) and are stored when t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app_pages import browser, conversations, prose, turns
-from app_pages.opening import Asked, asked_questions, open_library, warming
+from app_pages.opening import Asked, asked_questions, open_library, starters, warming
 from app_pages.source import open_source
 from app_pages.work import Work
 from rag.errors import GroundlingError
@@ -28,6 +29,7 @@ from rag.types import Conversation, Done, Event, Found, Quoted, Searching, Text
 
 HERE = Path(__file__).resolve().parent
 MARK = str(HERE / "app_pages" / "mark.svg")
+COLLECTION = "collection-to-ask"
 log = logging.getLogger("groundling.app")
 
 
@@ -75,9 +77,10 @@ def chat() -> None:
     library: Library = st.session_state["library"]
     conversation = conversations.opened(library)
     asked = asked_questions().get(conversation.id) if conversation else None
-    typed = st.session_state["composer"].chat_input(
-        "Ask about your documents", key="question", disabled=bool(asked and asked.work.running), submit_mode="disable"
-    )
+    with st.session_state["composer"]:
+        draw_collections(library)
+        waiting = bool(asked and asked.work.running)
+        typed = st.chat_input("Ask about your documents", key="question", disabled=waiting, submit_mode="disable")
     if typed and typed.strip():
         ask(library, conversation, typed.strip())
     greeting = st.empty()  # always first: an empty one wipes the greeting away while the first answer is on its way
@@ -105,6 +108,21 @@ def chat() -> None:
         draw_asked(library, conversation, asked, in_dialog)
 
 
+def draw_collections(library: Library) -> None:
+    """Where there are several collections: which one to ask."""
+    names = sorted({document.collection for document in library.documents()})
+    if len(names) > 1:
+        label = "Collection to ask"
+        st.selectbox(
+            label,
+            [None, *names],
+            key=COLLECTION,
+            label_visibility="collapsed",
+            width=240,
+            format_func=lambda name: prose.label(name) if name else "All collections",
+        )
+
+
 def ask(library: Library, conversation: Conversation | None, question: str, before: int | None = None) -> None:
     """Start to answer, then draw anew. `before` asks as if only so many turns had been."""
     if conversation is None:
@@ -113,16 +131,17 @@ def ask(library: Library, conversation: Conversation | None, question: str, befo
     if before_it := asked_questions().get(conversation.id):
         before_it.work.stop()
     history = [(turn["question"], turn["answer"]["answer"]) for turn in conversation.turns[:before]]
-    asked_questions()[conversation.id] = Asked(question, Work(_answering(library, conversation.id, question, history)))
+    events = partial(library.stream, question, history=history, collection=st.session_state.get(COLLECTION))
+    asked_questions()[conversation.id] = Asked(question, Work(_answering(library, conversation.id, events)))
     conversations.open_conversation(conversation.id)
     st.rerun()
 
 
 def _answering(
-    library: Library, conversation: str, question: str, history: list[tuple[str, str]]
+    library: Library, conversation: str, stream: Callable[[], Iterator[Event]]
 ) -> Callable[[Callable[[Event], None]], None]:
     def task(emit: Callable[[Event], None]) -> None:
-        with closing(library.stream(question, history=history)) as events:  # type: ignore[type-var]
+        with closing(stream()) as events:  # type: ignore[type-var]  # begins here: it may load the model
             for event in events:
                 if isinstance(event, Done):
                     library.append(conversation, event.answer)  # stored even if nobody looks any more
@@ -208,7 +227,7 @@ def welcome(library: Library, conversation: Conversation | None) -> None:
         '<h1 class="gl-hello">What would you like to know?</h1>'
         + prose.plain(f"Answers come from {held}, with the exact words they rest on.", "lead")
     )
-    for number, question in enumerate(library.starters(3)):
+    for number, question in enumerate(starters(library, library.status()["generation"])):
         if st.button(prose.label(question), key=f"starter-{number}", width="stretch", wrap=True):
             ask(library, conversation, question)
 

@@ -38,6 +38,12 @@ def warming() -> Work[None]:
     return Work(lambda _: library.warm())
 
 
+@st.cache_data(show_spinner=False, max_entries=4)
+def starters(_library: Library, generation: int) -> list[str]:  # noqa: ARG001 - the key: they change with the documents
+    """Three questions to start with. They are read out of the documents, so not at every touch."""
+    return _library.starters(3)
+
+
 @st.cache_resource(show_spinner=False)
 def asked_questions() -> dict[str, Asked]:
     """Answers on their way, by conversation."""

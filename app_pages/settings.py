@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from app_pages import prose
-from app_pages.opening import open_library, warming
+from app_pages.opening import open_library, starters, warming
 from rag.config import Endpoint, Settings, save
 from rag.errors import GroundlingError
 from rag.library import Library, try_endpoint
@@ -110,6 +110,7 @@ def _save(changed: Settings) -> None:
     save(changed)
     open_library.clear()
     warming.clear()
+    starters.clear()
     effective = Settings()
     overruled = [name for name in CHOSEN if getattr(effective, name) != getattr(changed, name)]
     names = ", ".join(f"GROUNDLING_{name.upper()}" for name in overruled)
@@ -132,6 +133,7 @@ def draw_facts(library: Library) -> None:
     rows = "".join(
         f"<dt>{prose.escape(str(name).replace('_', ' ').capitalize())}</dt><dd>{prose.escape(str(value))}</dd>"
         for name, value in library.status().items()
+        if value is not None
     )
     st.html(f'<h2 class="gl-section">This library</h2><dl class="gl-facts">{rows}</dl>')
 
