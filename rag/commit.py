@@ -40,11 +40,7 @@ class Record:
 def write(catalogue: Catalogue, record: Record) -> Document:
     """Make `record` the current version of its document; the version before stays readable, no longer findable."""
     with catalogue.atomic() as db:
-        if catalogue.embedder not in ("", record.embedder):
-            raise IndexDamaged(
-                f"{catalogue.path.parent}: its vectors belong to the embedder {catalogue.embedder}, the settings name "
-                f"{record.embedder}. Run `rag repair --index {catalogue.path.parent}`, or change the setting back"
-            )
+        check_embedder(catalogue, record.embedder)
         before = catalogue.current(record.collection, record.source, record.path)
         name = before.name if before else _free_name(catalogue, record)
         access = json.dumps(sorted(set(record.access))) if record.access else _access(catalogue, before)
@@ -56,6 +52,16 @@ def write(catalogue: Catalogue, record: Record) -> Document:
         _insert_passages(catalogue, record, document, generation)
         _drop_unused(catalogue, former)
         return catalogue.document_of(document)
+
+
+def check_embedder(catalogue: Catalogue, identity: str) -> None:
+    """Refuse to mix vectors of two embedders: their cosines mean nothing."""
+    if catalogue.embedder not in ("", identity):
+        folder = catalogue.path.parent
+        raise IndexDamaged(
+            f"{folder}: its vectors belong to the embedder {catalogue.embedder}, the settings name {identity}. "
+            f"Run `rag repair --index {folder}`, or change the setting back"
+        )
 
 
 def remove(catalogue: Catalogue, document: Document) -> int:

@@ -95,6 +95,7 @@ def ingest(
     `access` names who may read them (nobody named: as before, everybody for new documents); `workers` is the number of
     parsing processes, 0 for none, None for what suits the machine.
     """
+    commit.check_embedder(parts.catalogue, parts.embedder.identity)
     paths = [Path(path) for path in paths]
     met = list(discover(paths))
     course = _Course(parts, collection, access, progress, total=len(met))
