@@ -122,6 +122,11 @@ def stem(gerund: str, verbs: frozenset[str]) -> str | None:
     return next((form for form in forms if form in verbs), None)
 
 
+def asks_generally(question: str) -> bool:
+    """Whether a mined question asks about its section as a whole or for a definition: its answer opens the section."""
+    return question.startswith(("What is ", *(pattern.partition("{")[0] for pattern in ABOUT)))
+
+
 def ask_heading(title: str, verbs: frozenset[str], chance: random.Random) -> str | None:
     """The question that a heading asks, or None."""
     words = title.split()

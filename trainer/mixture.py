@@ -20,7 +20,7 @@ from pathlib import Path
 
 from trainer import files, recipe
 from trainer.errors import DataError
-from trainer.headings import first_unit, mined
+from trainer.headings import asks_generally, first_unit, mined
 from trainer.rows import (
     LONGEST,
     Example,
@@ -51,6 +51,9 @@ class RowsConfig:
     caps: dict[str, int] = field(default_factory=_caps)  # question file -> most examples; others are taken whole
     mined: dict[str, int] = field(default_factory=_mined)  # corpus -> most questions mined from it
     misses: int = 4  # near misses a question
+    specific: bool = (
+        False  # leave out mined questions that ask about a section as a whole: they teach to quote openings
+    )
     dev_one_in: int = 33
     seed: int = 5
 
@@ -94,7 +97,8 @@ def sets(data: Path, config: RowsConfig) -> Iterator[tuple[str, list[Example]]]:
         yield name, found
     for name, limit in config.mined.items():
         for path in sorted((data / "pretrain").glob(f"{name}.jsonl*")):
-            yield name, mined(read_jsonl(path), domain=name, seed=config.seed, limit=limit)
+            found = mined(read_jsonl(path), domain=name, seed=config.seed, limit=limit)
+            yield name, [example for example in found if not (config.specific and asks_generally(example.question))]
 
 
 def whole_passages(path: Path) -> Iterator[Example]:

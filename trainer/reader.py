@@ -44,6 +44,7 @@ class ReaderConfig(loop.LoopConfig):
     """Settings of the encoder reader; the loop's own belong to them."""
 
     base: Path | None = None  # folder of a BERT encoder; the embedder's package when not given
+    start: tuple[Path, ...] = ()  # checkpoints of earlier readers, whose mean the weights begin with
     rows: Path | None = None  # training rows; OUT/rows/train.jsonl when not given, made from --data if missing
     questions_per_step: int = 24
     sources: int = 2  # read per question: the gold one and a near miss, or near misses alone
@@ -196,9 +197,15 @@ def reader(plan: recipe.Recipe) -> Path:
         part.dropout = config.dropout
     encoder.words.weight.requires_grad_(False)  # words outside the training text keep their place among the others
     model = EncoderReader(encoder)
+    start_from(model, config.start)
     batches = PairBatches(rows.read_rows(path), encoder, config)
     names = ("questions_per_step", "sources", "withheld", "length", "seed")
-    identity = {"base": base.name, "rows": len(batches.rows), "batches": {n: getattr(config, n) for n in names}}
+    identity = {
+        "base": base.name,
+        "start": [folder.name for folder in config.start],
+        "rows": len(batches.rows),
+        "batches": {n: getattr(config, n) for n in names},
+    }
     last = loop.train(model, batches, reading_losses, config, folder=plan.out / "reader", identity=identity)
     state = checkpoint.read_state(last)
     if state["step"] < config.steps:
@@ -218,6 +225,20 @@ def export(
     model.export(folder, {**settings, "calibration": fitted._asdict(), "training": kept}, base / "tokenizer.json")
     sys.stderr.write(f"{folder}: {json.dumps(settings)}\n")
     return folder
+
+
+def start_from(model: EncoderReader, folders: Sequence[Path]) -> None:
+    """Set the weights to the mean of the checkpoints'; none leaves them as they are.
+
+    Runs that share their beginning can be averaged: Wortsman et al., Model soups, arXiv:2203.05482.
+    """
+    total: dict[str, Tensor] = {}
+    for folder in folders:
+        checkpoint.load_weights(folder, model)
+        for name, tensor in checkpoint.weights(model).items():
+            total[name] = total.get(name, torch.zeros_like(tensor)) + tensor / len(folders)
+    if total:
+        model.load_state_dict(total)
 
 
 def packaged_encoder() -> Path:
