@@ -316,6 +316,24 @@ def test_sync_takes_nothing_away_that_it_could_not_look_at(parts: Parts, folder:
     assert len(parts.catalogue.documents()) == 3
 
 
+def test_sync_takes_nothing_away_below_a_folder_that_cannot_be_opened(
+    parts: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest.ingest(parts, [folder])
+    real = os.scandir
+
+    def refusing(path: str) -> object:  # file rights do not bind the super user, who may be running this
+        if str(path).endswith("travel"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    reports = ingest.ingest(parts, [folder], sync=True)
+    assert statuses(reports) == {"canteen.txt": "unchanged", "leave.md": "unchanged", "travel": "failed"}
+    assert "travel: cannot be opened (Permission denied)" in (reports[-1].reason or "")
+    assert parts.catalogue.document("travel/hotels.md").current
+
+
 # --- children that parse ----------------------------------------------------------------------------------------------
 
 
