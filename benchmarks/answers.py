@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import rag
+from benchmarks.record import record
 from rag.evaluate import Report, evaluate, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,9 +83,11 @@ def main() -> None:
     whole = reports["sixty"]
     result = {"right": whole.right, "wrong": whole.wrong, "refused": whole.refused, "n": whole.n, "model": model}
     result["sets"] = {
-        name: {"right": found.right, "wrong": found.wrong, "refused": found.refused, "n": found.n}
+        name: {key: value for key, value in found.as_dict().items() if key not in ("rows", "intervals")}
         for name, found in reports.items()
     }
+    if not given.only_sixty:
+        record("answers", result)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

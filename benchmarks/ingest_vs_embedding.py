@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.record import record
 from rag import ingest
 from rag.config import Settings
 from rag.discover import Found, discover
@@ -63,7 +64,10 @@ def main() -> None:
         model.encode(texts, normalize_embeddings=True, show_progress_bar=sys.stderr.isatty())
     ratio = float(str(result["ingest_s"])) / float(str(result["plain_s"]))
     about = {"precision": getattr(embedder, "precision", None), "cores": os.cpu_count(), "machine": platform.machine()}
-    sys.stdout.write(json.dumps({"ratio": round(ratio, 3), **result, **about}) + "\n")
+    whole = {"ratio": round(ratio, 3), **result, **about}
+    if not given.limit:
+        record("ingest_vs_embedding", whole)
+    sys.stdout.write(json.dumps(whole) + "\n")
 
 
 def sources(data: Path, limit: int) -> list[Path]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.record import record
 from trainer.chat import Source
 from trainer.evaluate import f1, open_folder, plain
 from trainer.reading import SourceReader
@@ -110,7 +111,10 @@ def main() -> None:
         "rows": len(rows),
         "threshold": threshold,
     }
-    sys.stdout.write(json.dumps({name: round(float(value), 3) for name, value in result.items()}) + "\n")
+    result = {name: round(float(value), 3) for name, value in result.items()}
+    if not given.limit:
+        record("reader", result)
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

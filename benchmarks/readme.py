@@ -1,0 +1,117 @@
+"""Write the measured results into README.md: `python -m benchmarks.readme` (`--check` only compares).
+
+Takes   benchmarks/results/*.json, which the benchmarks write.
+Gives   the lines between `<!-- results -->` and `<!-- /results -->`; no number there is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+OPEN, CLOSE = "<!-- results -->", "<!-- /results -->"
+NAMES = {"18F": "18F handbook", "sourcegraph": "Sourcegraph handbook", "filings": "12 quarterly filings (PDF)"}
+
+
+def main() -> None:
+    """Rewrite or compare."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where the README differs from the results")
+    given = parser.parse_args()
+    text = README.read_text(encoding="utf-8")
+    fresh = with_results(text)
+    if given.check:
+        sys.exit("README.md differs from benchmarks/results: run python -m benchmarks.readme" if fresh != text else 0)
+    README.write_text(fresh, encoding="utf-8")
+
+
+def with_results(text: str) -> str:
+    """The README with the results as they are now."""
+    before, _, rest = text.partition(OPEN)
+    _, _, after = rest.partition(CLOSE)
+    return f"{before}{OPEN}\n{results()}{CLOSE}{after}"
+
+
+def read(name: str) -> dict[str, Any]:
+    """One result; empty where it was not measured yet."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def results() -> str:
+    """Everything measured, as Markdown."""
+    parts = [part for part in (answers(), reader(), documents(), ingestion()) if part]
+    return "\n".join(parts)
+
+
+def source(found: dict[str, Any]) -> str:
+    """Where a number comes from."""
+    return f"`{found['command']}`, {found['date']}, {found['machine']}"
+
+
+def answers() -> str:
+    """Questions over real documents, all in one index."""
+    found = read("answers")
+    if not found:
+        return ""
+    rows = [
+        "Questions over real documents, all in one index, in percent of the questions of a set; a fifth to a third of "
+        "each set has no answer in the documents and should be refused.",
+        "",
+        "| questions over | n | right | wrong | refused | unanswerable refused | right document among 5 passages |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in found["sets"].items():
+        shown = NAMES.get(name, "sixty, fixed beforehand")
+        rows.append(
+            f"| {shown} | {row['n']} | {row['right']} | {row['wrong']} | {row['refused']} | "
+            f"{row['unanswerable_refused']} | {row['recall_at_5']} |"
+        )
+    return "\n".join([*rows, "", source(found), ""])
+
+
+def reader() -> str:
+    """The reader alone."""
+    found = read("reader")
+    if not found:
+        return ""
+    return (
+        f"The reader alone, on sets it was never trained on: F1 {found['new_wiki_f1']:.1f} and exact match "
+        f"{found['new_wiki_exact_match']:.1f} on {found['rows']} Wikipedia questions; the right passage among five near "
+        f"ones in {found['evidence_of_5']:.1f}% (the embedder alone: {found['evidence_of_5_embedder']:.1f}%); balanced "
+        f"accuracy of answering or refusing {found['refusal_balanced_accuracy']:.1f}%. {source(found)}\n"
+    )
+
+
+def documents() -> str:
+    """All real documents ingested."""
+    found = read("documents")
+    if not found:
+        return ""
+    kinds = ", ".join(f"{count} {kind or 'without suffix'}" for kind, count in found["failed_kinds"].items())
+    return (
+        f"Ingesting {found['files']} real files of 25 kinds: {found['passages']} passages in {found['minutes']} minutes, "
+        f"peak memory {found['peak_gib']} GiB, {found['pages_without_text']} pages without text, "
+        f"{found['statuses'].get('failed', 0)} files refused with a reason ({kinds}). {source(found)}\n"
+    )
+
+
+def ingestion() -> str:
+    """Ingestion against plain embedding."""
+    found = read("ingest_vs_embedding")
+    if not found:
+        return ""
+    return (
+        f"Ingesting {found['files']} handbook pages ({found['passages']} passages) takes {found['ratio']} of the time of "
+        f"embedding the same passages with sentence-transformers in fp32. {source(found)}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
