@@ -76,8 +76,8 @@ def main() -> None:
         model = str(library.status()["model"])
     for name, found in reports.items():
         sys.stdout.write(
-            f"{name:12} n {found.n:4}  right {found.right:5.1f}  wrong {found.wrong:5.1f}  refused {found.refused:5.1f}  "
-            f"unanswerable refused {found.unanswerable_refused:5.1f}  cited {found.cited:5.1f}  "
+            f"{name:12} n {found.n:4}  right {found.right:5.1f}  wrong {found.wrong:5.1f}  "
+            f"refused {found.refused:5.1f}  unanswerable refused {found.unanswerable_refused:5.1f}  cited {found.cited:5.1f}  "
             f"recall@5 {found.recall_at_5:5.1f}\n"
         )
     whole = reports["sixty"]

@@ -1,7 +1,7 @@
 """Ingest every document of the data folder. `make bench-documents`, or `python -m benchmarks.documents --data FOLDER`.
 
 Takes   the data folder: documents/ holds three handbooks, twelve filings and 250 office files of 25 kinds.
-Gives   files in, failed and why, pages without text, passages, minutes and peak memory; the last line is one JSON object.
+Gives   files in, failed and why, pages without text, passages, minutes, peak memory; the last line is one JSON object.
 The index stays under --index, where `benchmarks.answers` can use it.
 """
 

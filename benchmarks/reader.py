@@ -1,8 +1,8 @@
 """How well does the reader read? `make bench-reader`, or `python -m benchmarks.reader --data FOLDER [--model FOLDER]`.
 
 Takes   qa/eval of the data folder, which no training row shares thirteen words in a row with.
-Gives   exact match and F1 on new_wiki (the gold passage alone is read, as SQuAD does), the right passage among five (one
-        gold, four that BM25 confuses with it) beside the bi-encoder of the embedder alone, and on
+Gives   exact match and F1 on new_wiki (the gold passage alone is read, as SQuAD does), the right passage among five
+        (one gold, four that BM25 confuses with it) beside the bi-encoder of the embedder alone, and on
         long_answers_and_refusals the balanced accuracy of answering at the threshold stored in the model folder, with
         the area under its risk-coverage curve. The last line is one JSON object.
 Source  F1 after SQuAD (arXiv:1606.05250); risk-coverage: El-Yaniv & Wiener, JMLR 2010.

@@ -83,8 +83,8 @@ def reader() -> str:
         return ""
     return (
         f"The reader alone, on sets it was never trained on: F1 {found['new_wiki_f1']:.1f} and exact match "
-        f"{found['new_wiki_exact_match']:.1f} on {found['rows']} Wikipedia questions; the right passage among five near "
-        f"ones in {found['evidence_of_5']:.1f}% (the embedder alone: {found['evidence_of_5_embedder']:.1f}%); balanced "
+        f"{found['new_wiki_exact_match']:.1f} on {found['rows']} Wikipedia questions; the right passage among "
+        f"five near ones in {found['evidence_of_5']:.1f}% (the embedder alone: {found['evidence_of_5_embedder']:.1f}%); balanced "
         f"accuracy of answering or refusing {found['refusal_balanced_accuracy']:.1f}%. {source(found)}\n"
     )
 
@@ -96,8 +96,8 @@ def documents() -> str:
         return ""
     kinds = ", ".join(f"{count} {kind or 'without suffix'}" for kind, count in found["failed_kinds"].items())
     return (
-        f"Ingesting {found['files']} real files of 25 kinds: {found['passages']} passages in {found['minutes']} minutes, "
-        f"peak memory {found['peak_gib']} GiB, {found['pages_without_text']} pages without text, "
+        f"Ingesting {found['files']} real files of 25 kinds: {found['passages']} passages in {found['minutes']} "
+        f"minutes, peak memory {found['peak_gib']} GiB, {found['pages_without_text']} pages without text, "
         f"{found['statuses'].get('failed', 0)} files refused with a reason ({kinds}). {source(found)}\n"
     )
 
@@ -108,8 +108,8 @@ def ingestion() -> str:
     if not found:
         return ""
     return (
-        f"Ingesting {found['files']} handbook pages ({found['passages']} passages) takes {found['ratio']} of the time of "
-        f"embedding the same passages with sentence-transformers in fp32. {source(found)}\n"
+        f"Ingesting {found['files']} handbook pages ({found['passages']} passages) takes {found['ratio']} of the time "
+        f"of embedding the same passages with sentence-transformers in fp32. {source(found)}\n"
     )
 
 
