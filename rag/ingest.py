@@ -35,6 +35,7 @@ from rag.parts import Parts
 from rag.types import DEFAULT_COLLECTION, Document, FileReport
 
 GROUP = 256  # new passages embedded together: enough to sort by length, little enough to lose
+SERVED_S = 1.0  # seconds after which a commit can be found, by other processes too, however many follow
 IDLE_S = 0.5  # seconds without a file that is ready to be embedded
 AHEAD = 64  # files being read before the first of them is embedded
 PLAIN = frozenset({".md", ".txt", ".rst", ".csv", ".tsv", ".json", ".log"})  # read by our own code: no child for a few
@@ -107,6 +108,7 @@ def ingest(
             with parts.writing():
                 for read in group:
                     _commit(course, read, vectors)
+                    parts.follow(after_s=SERVED_S)
     finally:
         pool.close()
     removed = _remove_vanished(course, paths, met) if sync else []

@@ -12,9 +12,10 @@ Gives   `Parts`: catalogue, its two copies, audit, the embedder, and whoever rea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Parts:
     lock: WriterLock
     reader: Reader | None = None  # set by the library once a model folder is open
     speaker: Speaker | None = None
-    notices: list[str] = field(default_factory=list)  # for people, e.g. a copy that was damaged and is built anew
+    _followed: float = 0.0  # when the copies last caught up, by the monotonic clock
 
     def refresh(self) -> int:
         """Let both copies follow what any process has committed; returns the catalogue's generation.
@@ -67,8 +68,14 @@ class Parts:
         """Around a change of the catalogue: no other process writes meanwhile, and the copies follow at the end."""
         with self.lock.held():
             yield
+            self.follow()
+
+    def follow(self, *, after_s: float = 0.0) -> None:
+        """Let both copies catch up, unless they did less than `after_s` seconds ago. Needs the lock: see `writing`."""
+        if time.monotonic() - self._followed >= after_s:
             self.lexical.catch_up()
             self.vectors.catch_up()
+            self._followed = time.monotonic()
 
     def save(self) -> None:
         """Write the vectors' file if enough has changed since it was written last."""

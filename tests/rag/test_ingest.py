@@ -407,6 +407,23 @@ def test_an_open_library_serves_what_another_has_committed(parts: Parts, folder:
     reader.close()
 
 
+def test_a_long_group_is_served_while_it_is_still_being_written(
+    parts: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "SERVED_S", 0.0)
+    reader = open_parts(parts.folder, Settings(), WordCounts())
+    seen: list[int] = []
+
+    def look(step: Progress) -> None:
+        reader.refresh()
+        seen.append(len(reader.lexical.search("canteen opens", 3)))
+
+    ingest.ingest(parts, [folder], progress=look)
+    assert seen[0] == 0  # embedded, not yet committed
+    assert seen[-1] == 1  # the last of the group was committed just now, the lock is still held
+    reader.close()
+
+
 def test_a_writer_that_died_before_its_copies_followed_is_made_good_by_a_reader(parts: Parts, folder: Path) -> None:
     ingest.ingest(parts, [folder])
     reader = open_parts(parts.folder, Settings(), WordCounts())
