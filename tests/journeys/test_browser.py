@@ -40,7 +40,7 @@ TRICKS = """# Colours
 The <script>window.tricked = 1</script><img src=x onerror="window.tricked = 1"> lift in room 7 is **blue** and $x^2$
 [tall](http://evil.example) :red[loud] ![p](http://evil.example/p.png)
 """
-PATIENCE = 60_000  # milliseconds: the machine may be busy
+PATIENCE = 180_000  # milliseconds: the machine may be busy
 
 
 class Server:
@@ -62,7 +62,7 @@ class Server:
 
     def wait(self) -> None:
         """Until it answers."""
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while True:
             assert self.process.poll() is None, (self.folder / "server.log").read_text("utf-8")
             try:
