@@ -6,7 +6,7 @@
 Takes   an open library's parts, a question and the turns before it, and who asks in which collection.
 Gives   the events of `rag/types.py` in that order. Every quotation was compared byte for byte with its document just
         before it is shown; every answer and refusal is in the audit with what is needed to give it again.
-Refuses to answer below the threshold of support, which the strictness shifts: then the nearest passages are named.
+Refuses to answer below the threshold of confidence, which the strictness shifts: then the nearest passages are named.
         An outside speaker that fails is replaced by our own words, with a notice.
 """
 
@@ -23,7 +23,7 @@ from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
-from rag.rerank import rerank
+from rag.rerank import confidence, prefer_like, rerank
 from rag.retrieve import retrieve
 from rag.types import (
     LOCAL_OWNER,
@@ -39,6 +39,7 @@ from rag.types import (
     Reader,
     Reading,
     Searching,
+    Span,
     Speaker,
     Text,
 )  # fmt: skip
@@ -46,7 +47,8 @@ from rag.types import (
 REFUSAL = "The documents do not say."
 UNSUPPORTED = " [not in the sources]"  # after a sentence of an outside model that says more than the passages
 NEAREST = 3
-_SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of support
+LIKENED = 200  # characters of what would be said that are compared with the question
+_SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of confidence
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Course:
     reading: Reading = field(default_factory=lambda: Reading((), 0.0, ()))
     passages: list[Passage] = field(default_factory=list)  # those of `hits`, with what their ends cut
     threshold: float = 0.0
+    confidence: float = 0.0
     speaker: str = ""
     notices: list[str] = field(default_factory=list)
 
@@ -123,12 +126,24 @@ def _read(course: Course) -> None:
     course.threshold = threshold(course.reader.threshold, strictness)
     if course.read:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
-        course.hits, course.reading = rerank(course.read, reading)
+        course.hits, kept = rerank(course.read, reading)
+        course.reading, likeness = prefer_like(kept, lambda spans: _likeness(course, spans))
+        course.confidence = confidence(course.reading, likeness, course.reader.confidence)
         course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
 
 
+def _likeness(course: Course, spans: Sequence[Span]) -> list[float]:
+    """Cosine of the question with the words that each span would say."""
+    said = [
+        wording.say(course.standalone, course.hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
+        for span in spans
+    ]
+    vectors = course.parts.embedder.embed([course.standalone, *said])
+    return [float(cosine) for cosine in vectors[1:] @ vectors[0]]
+
+
 def threshold(own: float, strictness: str | float) -> float:
-    """The least support for an answer: the model's own, shifted by a word, or replaced by a number."""
+    """The least confidence for an answer: the model's own, shifted by a word, or replaced by a number."""
     if not isinstance(strictness, str):
         return float(strictness)
     odds = min(max(own, 1e-6), 1 - 1e-6)
@@ -141,8 +156,8 @@ def _why_not(course: Course) -> str | None:
         if not course.parts.catalogue.documents(collection=course.collection, person=course.person):
             return "There are no documents yet; add some and ask again."
         return "No passage that you may read resembles the question."
-    if course.reading.support < course.threshold or not course.reading.spans:
-        measured = f"support {course.reading.support:.2f}, needed {course.threshold:.2f}"
+    if course.confidence < course.threshold or not course.reading.spans:
+        measured = f"confidence {course.confidence:.2f}, needed {course.threshold:.2f}"
         return f"The {len(course.read)} nearest passages were read, and none clearly answers the question ({measured})."
     return None
 
@@ -242,7 +257,7 @@ def _finish(
     result = Answer(
         text=words,
         abstained=reason is not None,
-        confidence=min(1.0, max(0.0, course.reading.support)),
+        confidence=course.confidence,
         citations=citations,
         answer_id="",
         model=course.reader.name,
@@ -283,6 +298,7 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
         "kept": [hit.passage.id for hit in course.hits],
         "evidence": [round(value, 6) for value in course.reading.evidence],
         "support": round(course.reading.support, 6),
+        "confidence": round(course.confidence, 6),
         "spans": spans,
         "threshold": round(course.threshold, 6),
         "model": course.reader.name,

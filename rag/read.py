@@ -15,7 +15,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rag.errors import ModelError
@@ -52,6 +52,7 @@ class FolderReader:
             raise ModelError(
                 f"{folder}: the model cannot be opened ({error}). Restore the folder, or choose one with --model"
             ) from error
+        self.confidence = confidence_weights(config)
         self.name = f"{config['name']}-{fingerprint(folder)}"
         self._source = Source
         self._one_at_a_time = threading.Lock()
@@ -88,6 +89,14 @@ def model_config(folder: Path) -> dict[str, object]:
             f"{path}: kind {config.get('kind')!r}, name {config.get('name')!r}; need a name and one of {KINDS}"
         )
     return config
+
+
+def confidence_weights(config: Mapping[str, object]) -> dict[str, float] | None:
+    """The fitted weights of confidence in a folder's config, or None where the model has none."""
+    found = config.get("confidence")
+    if not isinstance(found, dict):
+        return None
+    return {name: float(found[name]) for name in ("bias", "support", "likeness", "lead")}
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,34 +1,90 @@
-"""Does this passage answer? The reader's evidence decides together with retrieval's score.
+"""Which passage answers, with which words, and how sure is that? Three witnesses are heard together.
 
-Takes   hits and the reading of their passages, in the same order.
-Gives   the best hits in their new order and the reading of these alone, its spans counted in that order.
+    the reader's evidence and spans ─┐
+    retrieval's score of the passage ─┼─► order of passages and spans ─► confidence
+    likeness of question and sentence ┘
+
+Takes   hits and the reading of their passages, in the same order; the words each span would say, and a way to embed.
+Gives   the best hits in their new order, the reading of these alone with its spans counted in that order, and the
+        confidence that the best span is right. Span scores become shares of 1 among the spans of one question.
+Why     a small reader mistakes an opening sentence for an answer; retrieval saw the whole passage, and the likeness of
+        the one sentence to the question corrects both. The weights are measured in docs/experiments.md.
+Source  log-linear combination of experts: Hinton, Neural Computation 2002, doi:10.1162/089976602760128018; the logistic
+        confidence: Platt, 1999.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from rag.types import Hit, Reading, Span
 
 KEEP = 8  # passages that may answer
-EVIDENCE = 0.7  # share of the reader's evidence in the order; the rest is retrieval's score
-TRUST = 0.15  # share of retrieval's score in a span's: it decides between spans the reader likes alike
+COMPARED = 16  # spans whose words are compared with the question
+RETRIEVAL = 8.0  # weight of retrieval's score (0..1) against log shares of the reader
+LIKENESS = 6.0  # weight of the cosine between the question and what would be said
+LEAST = 1e-9  # smallest share that is told from none
+
+Likeness = Callable[[Sequence[Span]], Sequence[float]]  # cosine of the question with the words of each span
 
 
 def rerank(
-    hits: Sequence[Hit], reading: Reading, *, keep: int = KEEP, evidence: float = EVIDENCE, trust: float = TRUST
+    hits: Sequence[Hit], reading: Reading, *, keep: int = KEEP, retrieval: float = RETRIEVAL
 ) -> tuple[list[Hit], Reading]:
     """The `keep` best hits and their reading. Hits keep retrieval's score; the order is the new one."""
     if len(reading.evidence) != len(hits):
         raise ValueError(f"{len(hits)} hits and evidence for {len(reading.evidence)}: read the passages of these hits")
-    scored = [evidence * seen + (1 - evidence) * hit.score for hit, seen in zip(hits, reading.evidence, strict=True)]
-    order = sorted(range(len(hits)), key=lambda at: (-scored[at], at))[:keep]
+    worth = [_log(seen) + retrieval * hit.score for hit, seen in zip(hits, reading.evidence, strict=True)]
+    order = sorted(range(len(hits)), key=lambda at: (-worth[at], at))[:keep]
     place = {old: new for new, old in enumerate(order)}
-    spans = [
-        Span(place[span.passage], span.start, span.end, (1 - trust) * span.score + trust * hits[span.passage].score)
-        for span in reading.spans
-        if span.passage in place
-    ]
-    spans.sort(key=lambda span: -span.score)  # stable: the reader's order breaks ties
-    chosen = tuple(reading.evidence[at] for at in order)
-    return [hits[at] for at in order], Reading(chosen, reading.support, tuple(spans))
+    kept = [span._replace(passage=place[span.passage]) for span in reading.spans if span.passage in place]
+    chosen = [hits[at] for at in order]
+    worths = [_log(span.score) + retrieval * chosen[span.passage].score for span in kept]
+    return chosen, Reading(tuple(reading.evidence[at] for at in order), reading.support, _shares(kept, worths))
+
+
+def prefer_like(reading: Reading, likeness: Likeness, *, weight: float = LIKENESS) -> tuple[Reading, float]:
+    """The reading with its best spans ordered anew by how like the question their words are, and the best one's cosine.
+
+    Spans beyond the first `COMPARED` are dropped. Without spans the reading stays as it is, with likeness 0.
+    """
+    compared = reading.spans[:COMPARED]
+    if not compared:
+        return reading, 0.0
+    cosines = list(likeness(compared))
+    worths = [_log(span.score) + weight * cosine for span, cosine in zip(compared, cosines, strict=True)]
+    best = cosines[max(range(len(worths)), key=lambda at: (worths[at], -at))]
+    return Reading(reading.evidence, reading.support, _shares(compared, worths)), best
+
+
+def confidence(reading: Reading, likeness: float, weights: Mapping[str, float] | None) -> float:
+    """How likely the best span is right, 0..1; the reader's own support where the model has no fitted `weights`.
+
+    weights: bias, and factors of the log odds of support, of the likeness, and of the lead that the best span has over
+    the best span of any other passage (log ratio of shares, at most 10).
+    """
+    if not reading.spans:
+        return 0.0
+    if not weights:
+        return reading.support
+    first = reading.spans[0]
+    other = next((span.score for span in reading.spans if span.passage != first.passage), 0.0)
+    lead = min(10.0, _log(first.score) - _log(other))
+    odds = _log(reading.support) - _log(1 - reading.support)
+    total = weights["bias"] + weights["support"] * odds + weights["likeness"] * likeness + weights["lead"] * lead
+    return 1 / (1 + math.exp(-total))
+
+
+def _log(share: float) -> float:
+    return math.log(max(share, LEAST))
+
+
+def _shares(spans: Sequence[Span], worths: Sequence[float]) -> tuple[Span, ...]:
+    """The spans, best first, their scores a softmax of `worths`; equal ones keep their order."""
+    if not spans:
+        return ()
+    highest = max(worths)
+    powers = [math.exp(worth - highest) for worth in worths]
+    scored = [span._replace(score=power / sum(powers)) for span, power in zip(spans, powers, strict=True)]
+    return tuple(sorted(scored, key=lambda span: -span.score))

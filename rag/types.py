@@ -7,7 +7,7 @@ Units   characters are Python string indices into `Document.text`; pages count f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -177,7 +177,7 @@ class Reading:
     """What one read of question and passages gives."""
 
     evidence: tuple[float, ...]  # per passage, 0..1: does it hold the answer?
-    support: float  # 0..1: do the passages together hold an answer? compare with the model's threshold
+    support: float  # 0..1: do the passages together hold an answer?
     spans: tuple[Span, ...]  # best first; empty where nothing was found
 
 
@@ -321,7 +321,10 @@ class Reader(Protocol):
     def name(self) -> str: ...  # of the model folder, with its hash
 
     @property
-    def threshold(self) -> float: ...  # least `Reading.support` for an answer
+    def threshold(self) -> float: ...  # least confidence for an answer
+
+    @property
+    def confidence(self) -> Mapping[str, float] | None: ...  # fitted weights (rag/rerank.py); None: support is it
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading: ...
 

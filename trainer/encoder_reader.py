@@ -105,7 +105,7 @@ class EncoderReader(nn.Module):
 
     @torch.inference_mode()
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
-        """Evidence of each source, support, and two spans a source, best first. No sources give support 0, no spans."""
+        """Evidence of each source, support, and three spans a source, best first. No sources: support 0, no spans."""
         if not sources:
             return [], 0.0, []
         length = int(self.settings.get("length", 384))
@@ -154,7 +154,7 @@ def encode_pair(encoder: Encoder, question: str, heading: str, text: str, *, len
 
 
 def best_spans(
-    start: Tensor, end: Tensor, where: Sequence[tuple[int, int] | None], *, keep: int = 2, beam: int = 12
+    start: Tensor, end: Tensor, where: Sequence[tuple[int, int] | None], *, keep: int = 3, beam: int = 12
 ) -> list[tuple[int, int, float]]:
     """The `keep` likeliest spans that do not overlap, as (first character, one past the last, probability).
 

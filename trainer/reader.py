@@ -31,7 +31,7 @@ from trainer import checkpoint, loop, mixture, recipe, rows
 from trainer.calibrate import fit_threshold
 from trainer.encoder import Encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
-from trainer.errors import DataError
+from trainer.errors import DataError, RecipeError
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
 
@@ -198,6 +198,10 @@ def reader(plan: recipe.Recipe) -> Path:
     encoder.words.weight.requires_grad_(False)  # words outside the training text keep their place among the others
     model = EncoderReader(encoder)
     start_from(model, config.start)
+    if not config.steps:  # nothing to learn: export the mean of earlier runs
+        return export(
+            plan.out / "model", config, model, dev=path.with_name("dev.jsonl"), base=base, state=spent(config)
+        )
     batches = PairBatches(rows.read_rows(path), encoder, config)
     names = ("questions_per_step", "sources", "withheld", "length", "seed")
     identity = {
@@ -225,6 +229,15 @@ def export(
     model.export(folder, {**settings, "calibration": fitted._asdict(), "training": kept}, base / "tokenizer.json")
     sys.stderr.write(f"{folder}: {json.dumps(settings)}\n")
     return folder
+
+
+def spent(config: ReaderConfig) -> dict[str, Any]:
+    """What the runs that are averaged cost together."""
+    if not config.start:
+        raise RecipeError("[reader] steps is 0 and start names no checkpoint; give at least 1 step or a start")
+    states = [checkpoint.read_state(folder) for folder in config.start]
+    totals = {key: sum(state[key] for state in states) for key in ("step", "tokens", "seconds", "joules")}
+    return {**states[0], **totals}
 
 
 def start_from(model: EncoderReader, folders: Sequence[Path]) -> None:

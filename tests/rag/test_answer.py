@@ -42,6 +42,7 @@ class OverlapReader:
 
     name = "overlap-1"
     threshold = 0.5
+    confidence = None  # support is the confidence
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading:
         wanted = stems(question)
@@ -128,7 +129,7 @@ def test_without_support_it_refuses_and_names_the_nearest(library: Library, part
     result = ask(parts, "Which parrot species nests on the roof in winter?")
     assert (result.text, result.abstained, result.citations) == (REFUSAL, True, ())
     assert result.reason is not None
-    assert "support" in result.reason
+    assert "confidence" in result.reason
     assert 1 <= len(result.nearest) <= 3
     for near in result.nearest:
         assert library.document(near.document, near.version).text[near.start : near.end] == near.quote
