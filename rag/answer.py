@@ -23,7 +23,7 @@ from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
-from rag.rerank import confidence, prefer_like, rerank
+from rag.rerank import confidence, features, prefer_like, rerank
 from rag.retrieve import retrieve
 from rag.types import (
     LOCAL_OWNER,
@@ -71,6 +71,7 @@ class Course:
     reading: Reading = field(default_factory=lambda: Reading((), 0.0, ()))
     passages: list[Passage] = field(default_factory=list)  # those of `hits`, with what their ends cut
     threshold: float = 0.0
+    features: tuple[float, ...] = ()  # what the confidence rests on
     confidence: float = 0.0
     speaker: str = ""
     notices: list[str] = field(default_factory=list)
@@ -128,6 +129,7 @@ def _read(course: Course) -> None:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
         course.hits, kept = rerank(course.read, reading)
         course.reading, likeness = prefer_like(kept, lambda spans: _likeness(course, spans))
+        course.features = features(course.reading, likeness)
         course.confidence = confidence(course.reading, likeness, course.reader.confidence)
         course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
 
@@ -298,6 +300,7 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
         "kept": [hit.passage.id for hit in course.hits],
         "evidence": [round(value, 6) for value in course.reading.evidence],
         "support": round(course.reading.support, 6),
+        "features": [round(value, 6) for value in course.features],
         "confidence": round(course.confidence, 6),
         "spans": spans,
         "threshold": round(course.threshold, 6),

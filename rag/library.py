@@ -245,6 +245,10 @@ class Library:
         rows = evaluate.load(questions) if isinstance(questions, Path) else questions
         return evaluate.evaluate(self, rows)
 
+    def audited(self, answer_id: str) -> dict[str, Any]:
+        """Everything that was kept of one answer. Raises NotFound."""
+        return self._parts().audit.load(answer_id)
+
     def audit_rows(self, last: int = 20) -> list[dict[str, Any]]:
         """The latest rows of the audit, newest first; `about` is the question or the document."""
         entries = Audit(self._catalogue).entries(newest_first=True, limit=last)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rag.errors import ModelError
+from rag.rerank import FEATURES
 from rag.types import Passage, Reader, Reading, Span
 
 KINDS = ("encoder", "trunk")
@@ -96,7 +97,7 @@ def confidence_weights(config: Mapping[str, object]) -> dict[str, float] | None:
     found = config.get("confidence")
     if not isinstance(found, dict):
         return None
-    return {name: float(found[name]) for name in ("bias", "support", "likeness", "lead")}
+    return {name: float(found[name]) for name in ("bias", *FEATURES)}
 
 
 def fingerprint(folder: Path) -> str:

@@ -22,8 +22,9 @@ from rag.types import Hit, Reading, Span
 
 KEEP = 8  # passages that may answer
 COMPARED = 16  # spans whose words are compared with the question
-RETRIEVAL = 8.0  # weight of retrieval's score (0..1) against log shares of the reader
+RETRIEVAL = 12.0  # weight of retrieval's score (0..1) against log shares of the reader
 LIKENESS = 6.0  # weight of the cosine between the question and what would be said
+FEATURES = ("support", "likeness", "lead")
 LEAST = 1e-9  # smallest share that is told from none
 
 Likeness = Callable[[Sequence[Span]], Sequence[float]]  # cosine of the question with the words of each span
@@ -61,19 +62,27 @@ def prefer_like(reading: Reading, likeness: Likeness, *, weight: float = LIKENES
 def confidence(reading: Reading, likeness: float, weights: Mapping[str, float] | None) -> float:
     """How likely the best span is right, 0..1; the reader's own support where the model has no fitted `weights`.
 
-    weights: bias, and factors of the log odds of support, of the likeness, and of the lead that the best span has over
-    the best span of any other passage (log ratio of shares, at most 10).
+    weights: `bias`, and a factor for each of FEATURES.
     """
     if not reading.spans:
         return 0.0
     if not weights:
         return reading.support
-    first = reading.spans[0]
-    other = next((span.score for span in reading.spans if span.passage != first.passage), 0.0)
-    lead = min(10.0, _log(first.score) - _log(other))
-    odds = _log(reading.support) - _log(1 - reading.support)
-    total = weights["bias"] + weights["support"] * odds + weights["likeness"] * likeness + weights["lead"] * lead
+    values = features(reading, likeness)
+    total = weights["bias"] + sum(weights[name] * value for name, value in zip(FEATURES, values, strict=True))
     return 1 / (1 + math.exp(-total))
+
+
+def features(reading: Reading, likeness: float) -> tuple[float, float, float]:
+    """What confidence rests on, in the order of FEATURES.
+
+    Log odds of support; the likeness of question and answer; the lead of the best span over the best one of any other
+    passage (log ratio of shares, at most 10).
+    """
+    first = reading.spans[0].score if reading.spans else 0.0
+    elsewhere = (span.score for span in reading.spans if span.passage != reading.spans[0].passage)
+    lead = min(10.0, _log(first) - _log(next(elsewhere, 0.0)))
+    return _log(reading.support) - _log(1 - reading.support), likeness, lead
 
 
 def _log(share: float) -> float:

@@ -117,7 +117,8 @@ class EncoderReader(nn.Module):
             part = order[at : at + BATCH]
             start, end, logits = self._logits([pairs[i] for i in part])
             for row, i in enumerate(part):
-                evidence[i] = logits[row]
+                # Two witnesses: the evidence head, and how far the best span stands above the null at [CLS].
+                evidence[i] = (logits[row] + above_null(start[row], end[row])) / 2
                 found += [Found(i, *span) for span in best_spans(start[row], end[row], pairs[i][2])]
         shares = torch.cat([evidence, torch.zeros(1)]).softmax(0).tolist()  # the last is the null
         ranked = [span._replace(score=span.score * shares[span.source]) for span in found]
@@ -151,6 +152,14 @@ def encode_pair(encoder: Encoder, question: str, heading: str, text: str, *, len
         inside = kind == 1 and sequence == 1 and start >= front
         where.append((start - front, end - front) if inside else None)
     return ids, kinds, where
+
+
+def above_null(start: Tensor, end: Tensor) -> Tensor:
+    """Log odds that the source holds the answer, from the span head alone; start, end: logits [time], [CLS] first.
+
+    The score difference of Devlin et al., arXiv:1810.04805, section 4.3.
+    """
+    return start[1:].max() + end[1:].max() - start[0] - end[0]
 
 
 def best_spans(

@@ -51,6 +51,7 @@ class ReaderConfig(loop.LoopConfig):
     withheld: float = 0.2  # share of questions that are shown without their gold source
     length: int = 320  # tokens of a pair
     dropout: float = 0.0  # on residuals; one pass over the rows does not overfit, and it costs a tenth of the time
+    before: tuple[Path, ...] = ()  # checkpoints that `start` began with: their cost belongs to the card
     miss_weight: float = 0.3  # of the span loss on a source without the answer
     serving_length: int = 384  # tokens of a pair when serving
     name: str = "groundling-reader"
@@ -235,7 +236,7 @@ def spent(config: ReaderConfig) -> dict[str, Any]:
     """What the runs that are averaged cost together."""
     if not config.start:
         raise RecipeError("[reader] steps is 0 and start names no checkpoint; give at least 1 step or a start")
-    states = [checkpoint.read_state(folder) for folder in config.start]
+    states = [checkpoint.read_state(folder) for folder in (*config.start, *config.before)]
     totals = {key: sum(state[key] for state in states) for key in ("step", "tokens", "seconds", "joules")}
     return {**states[0], **totals}
 
