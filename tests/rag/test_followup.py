@@ -73,4 +73,93 @@ def test_a_chain_of_follow_ups_keeps_its_subject() -> None:
 
 def test_a_long_answer_does_not_drown_the_question() -> None:
     turns = [Message("What is Tock?", "It is " + " ".join(f"word{n}" for n in range(200)))]
-    assert len(standalone("Who runs it?", turns).split()) < 30
+    assert standalone("Who runs it?", turns) == "Who runs it? (Tock)"
+
+
+ANNUAL = [
+    Message(
+        "How many days of annual leave do I have?",
+        "Full-time employees have 26 working days of paid annual leave a year.",
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("turn", "asked", "shown"),
+    [
+        (ANNUAL[0], "How many can I carry over?", "How many can I carry over? (days of annual leave)"),
+        (ANNUAL[0], "And for contractors?", "For contractors? (days of annual leave)"),
+        (
+            Message("What must a project lead send out every week?", "The Weekly Ship. It tells the team's news."),
+            "Which channel does it go in?",
+            "Which channel does it go in? (project lead; Weekly Ship)",
+        ),
+        (
+            Message("How do I reserve a locker in Chicago?", "Write to lockers@example.com."),
+            "How long can I keep it?",
+            "How long can I keep it? (locker in Chicago)",
+        ),
+        (
+            Message("What happens to unused annual leave?", "Some of it can be carried over."),
+            "What is the date?",
+            "What is the date? (unused annual leave)",
+        ),
+        (Message("How many days can be carried over?", "Up to 5."), "Until when?", "Until when? (days carried)"),
+        (
+            Message("Is the New York lactation room bookable?", "Ideally yes."),
+            "Where is it?",
+            "Where is it? (New York lactation room)",
+        ),
+        (
+            Message("What may a room cost per night when I travel to Portugal?", "128 euros."),
+            "What about Norway?",
+            "What about Norway? (room cost per night)",
+        ),
+        (Message("Who decides?", "The staffing team."), "Where do they sit?", "Where do they sit? (staffing team)"),
+    ],
+)
+def test_what_is_carried_reads_like_a_note(turn: Message, asked: str, shown: str) -> None:
+    assert standalone(asked, [turn]) == shown
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I report a lost laptop?",
+        "And how do I report a lost laptop?",
+        "Who approves overtime?",
+        "What does QASP stand for?",
+        "How do I get a badge?",
+        "How often does 18F bill its clients?",
+        "How long does it take to set up a detail?",
+        "What does one team member cost per week?",
+        "How quickly must GSA IT hear of an incident?",
+        "I need a spreadsheet just for one afternoon. How do I get at it?",
+        "Two offices want to work for each other. Which document records that?",
+        "Which lawyer outside the company takes reports about misconduct?",
+    ],
+)
+def test_a_question_with_its_own_subject_is_not_dragged_to_the_old_one(question: str) -> None:
+    assert standalone(question, ANNUAL) == question
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When?",
+        "Tell me more",
+        "Which channel would I still see?",
+        "How long may the decision take?",
+        "Who looks after the status report on them?",
+        "Can people from other agencies write too?",
+        "How often does it have to be renewed?",
+        "How often does its password change?",
+    ],
+)
+def test_a_question_without_a_subject_of_its_own_is_given_the_old_one(question: str) -> None:
+    assert standalone(question, ANNUAL) == f"{question} (days of annual leave)"
+
+
+def test_a_note_is_short_however_long_the_question_was() -> None:
+    turns = [Message("Which " + " ".join(f"noun{n}" for n in range(50)) + " do I need?", "Some " + "thing " * 90)]
+    assert len(standalone("Who runs it?", turns).split()) <= 3 + 8
