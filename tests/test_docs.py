@@ -146,7 +146,7 @@ def test_documents_show_and_search_print_what_is_documented(
 def test_the_readme_shows_a_session_early_and_holds_no_placeholder() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     head = text.splitlines()[:30]
-    assert any(line.startswith("$ rag ") for line in head[:25]), "a real session by line 25"
+    assert any(line.startswith("$ rag ask ") for line in head[:25]), "a real session by line 25"
     assert not re.search(r"\b(TODO|TBD|FIXME|XXX|lorem|SESSION|PICTURE)\b", text)
 
 
