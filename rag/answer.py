@@ -165,10 +165,19 @@ def _why_not(course: Course) -> str | None:
 
 
 def _compose(course: Course, own: SpanSpeaker) -> Spoken:
-    """Our own words, from the spans of the passages; spans count characters of the passages as they were read."""
+    """Our own words, from the spans of the passages; spans count characters of the passages as they were read.
+
+    Their order stays; as scores they carry the reader's evidence, for what is quoted beside the best span must answer
+    too, not only resemble the question.
+    """
     shifts = [hit.passage.start - wide.start for hit, wide in zip(course.hits, course.passages, strict=True)]
     spans = [
-        span._replace(start=span.start + shifts[span.passage], end=span.end + shifts[span.passage])
+        Span(
+            span.passage,
+            span.start + shifts[span.passage],
+            span.end + shifts[span.passage],
+            course.reading.evidence[span.passage],
+        )
         for span in course.reading.spans
     ]
     return own.compose(course.standalone, spans, course.passages)

@@ -54,8 +54,10 @@ class SpanSpeaker:
         words = ""
         found: list[Quotation] = []
         for span in spans:
-            if found and (span.score < self.close * spans[0].score or len(found) == CITED):
+            if len(found) == CITED:
                 break
+            if found and span.score < self.close * spans[0].score:
+                continue
             text = passages[span.passage].text
             start, end = strip(text, max(0, span.start), min(span.end, len(text)))
             if start >= end or any(span.passage == other.passage for other in found):

@@ -71,7 +71,7 @@ def test_a_refusal_is_an_answer_and_names_the_nearest(asking: list[str], capsys:
     told = said(capsys, "ask", QUESTION, *asking, "--strictness", "1")
     assert told.startswith(answer["answer"] + "\n")
     assert f"nearest: {answer['nearest'][0]['document']}" in told
-    assert "support" in told
+    assert "confidence" in told
 
 
 def test_a_chat_shows_how_it_understood_a_follow_up(asking: list[str]) -> None:
