@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The shipped reader, models/base, from the data folder (DATA=path): about two hours on two cores.
+# One thread a process: two threads wait for each other wherever anything else runs (docs/experiments.md).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+DATA=${DATA:-../shared/data}
+export OMP_NUM_THREADS=1
+
+# First half: 600 of the schedule's 1,050 steps; the rest of it would go on with rows that blur the choice of passages.
+trainer reader --config configs/reader.toml --data "$DATA" &
+first=$!
+until [ -f runs/reader/reader/step-00000600/state.json ]; do
+    kill -0 "$first" 2>/dev/null || { echo "the first half ended before step 600" >&2; exit 1; }
+    sleep 5
+done
+kill "$first" && wait "$first" || true
+
+# Second half: twice with other seeds, side by side, then their mean.
+trainer rows --config configs/reader-ranking.toml --data "$DATA" --out runs/rank-a
+trainer reader --config configs/reader-ranking.toml --out runs/rank-a &
+trainer reader --config configs/reader-ranking.toml --out runs/rank-b \
+    --set reader.rows=runs/rank-a/rows/train.jsonl --set reader.seed=2 &
+wait
+trainer reader --config configs/reader-final.toml --out runs/reader-final
+
+# How sure an answer is, on questions no result is stated on; then the results and the card.
+mkdir -p models/base
+cp runs/reader-final/model/* models/base/
+rag add "$DATA"/documents/handbooks/{18F,alphagov,sourcegraph} "$DATA"/documents/filings/*.pdf --index indexes/bench-documents
+python -m benchmarks.fit_confidence --data "$DATA" --index indexes/bench-documents
+python -m benchmarks.reader --data "$DATA"
+python -m benchmarks.answers --data "$DATA"
+python -m trainer.reader_card --folder models/base --report runs/reader/rows/report.json --report runs/rank-a/rows/report.json
+python -m benchmarks.readme
