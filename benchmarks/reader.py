@@ -53,13 +53,16 @@ def evidence(reader: SourceReader, rows: list[ReadingRow]) -> tuple[float, float
     from rag.embed import open_embedder
 
     embedder = open_embedder(Settings())
+    asked = [row for row in rows if len(row.sources) == 5]
+    texts = sorted({f"{heading}\n{text}" for row in asked for heading, text in row.sources})
+    place = {text: at for at, text in enumerate(texts)}
+    passages, questions = embedder.embed(texts), embedder.embed([row.question for row in asked])
     ours, theirs = [], []
-    for row in progress([row for row in rows if len(row.sources) == 5], "evidence"):
+    for row, question in zip(progress(asked, "evidence"), questions, strict=True):
         sources = [Source(*source) for source in row.sources]
         seen, _, _ = reader.read(row.question, sources)
         ours.append(int(np.argmax(seen)) == 0)
-        vectors = embedder.embed([row.question, *(f"{s.heading}\n{s.text}" for s in sources)])
-        theirs.append(int(np.argmax(vectors[1:] @ vectors[0])) == 0)
+        theirs.append(int(np.argmax(passages[[place[f"{s.heading}\n{s.text}"] for s in sources]] @ question)) == 0)
     return 100 * float(np.mean(ours)), 100 * float(np.mean(theirs))
 
 
