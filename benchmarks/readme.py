@@ -62,8 +62,8 @@ def answers() -> str:
         return ""
     rows = [
         "Questions over real documents, all in one index, in percent of the questions of a set; a fifth to a third of "
-        "each set has no answer in the documents and should be refused. How sure an answer must be was fitted on 200 of "
-        "the handbook questions, none of the sixty.",
+        "each set has no answer in the documents and should be refused. How sure an answer must be was fitted on 200 "
+        "of the handbook questions, none of the sixty.",
         "",
         "| questions over | n | right | wrong | refused | unanswerable refused | right document among 5 passages |",
         "|---|---|---|---|---|---|---|",
