@@ -84,7 +84,7 @@ def reader() -> str:
         return ""
     return (
         f"The reader alone, on sets it was never trained on: F1 {found['new_wiki_f1']:.1f} and exact match "
-        f"{found['new_wiki_exact_match']:.1f} on {found['rows']} Wikipedia questions; the right passage among "
+        f"{found['new_wiki_exact_match']:.1f} on {found['rows']:.0f} Wikipedia questions; the right passage among "
         f"five near ones in {found['evidence_of_5']:.1f}% (embedder alone: {found['evidence_of_5_embedder']:.1f}%); "
         f"balanced accuracy of answering or refusing {found['refusal_balanced_accuracy']:.1f}%. {source(found)}\n"
     )
