@@ -1,4 +1,4 @@
-"""Fit a model's confidence on questions that no result is stated on: `python -m benchmarks.fit_confidence --model DIR`.
+"""Fit a model's confidence on questions outside the stated sixty: `python -m benchmarks.fit_confidence --model DIR`.
 
 Takes   an index of the handbooks and filings, and their question files minus the sixty that results are stated on, with
         the example handbook's questions; everything is answered (strictness 0), so each answer shows right or wrong.
@@ -81,7 +81,7 @@ def main() -> None:
     weights = fit(x, right)
     share = {"right": float((said & good).mean()), "wrong": float((said & ~good).mean())}
     how = (
-        f"Fitted on {len(x)} handbook questions on which no result is stated; ten-fold cross-validation there gives "
+        f"Fitted on {len(x)} handbook questions, none of the sixty; ten-fold cross-validation there gives "
         f"{100 * share['right']:.0f}% right, {100 * share['wrong']:.0f}% wrong, all else refused."
     )
     path = given.model / "config.json"
