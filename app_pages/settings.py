@@ -21,7 +21,7 @@ from rag.library import Library, try_endpoint
 CHOSEN = ("model", "strictness", "endpoint")  # the settings that this page changes
 STRICTNESS = {
     "lenient": "Answers more often, and is wrong more often.",
-    "normal": "Answers where the model was measured to be right.",
+    "normal": "Answers where it is more likely right than wrong.",
     "strict": "Refuses wherever it is not sure.",
 }
 OUTSIDE = (

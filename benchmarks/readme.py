@@ -61,8 +61,8 @@ def answers() -> str:
     if not found:
         return ""
     rows = [
-        "Questions over real documents, all in one index, in percent of the questions of a set; a fifth to a third of "
-        "each set has no answer in the documents and should be refused. How sure an answer must be was fitted on 200 "
+        "Questions over real documents, all in one index, in percent of the questions of a set; some of "
+        "each set have no answer in the documents and should be refused. How sure an answer must be was fitted on 200 "
         "of the handbook questions, none of the sixty.",
         "",
         "| questions over | n | right | wrong | refused | unanswerable refused | right document among 5 passages |",
@@ -86,7 +86,8 @@ def reader() -> str:
         f"The reader alone, on sets it was never trained on: F1 {found['new_wiki_f1']:.1f} and exact match "
         f"{found['new_wiki_exact_match']:.1f} on {found['rows']:.0f} Wikipedia questions; the right passage among "
         f"five near ones in {found['evidence_of_5']:.1f}% (embedder alone: {found['evidence_of_5_embedder']:.1f}%); "
-        f"balanced accuracy of answering or refusing {found['refusal_balanced_accuracy']:.1f}%. {source(found)}\n"
+        f"balanced accuracy of answering or refusing, by its support alone, {found['refusal_balanced_accuracy']:.1f}%. "
+        f"{source(found)}\n"
     )
 
 

@@ -39,7 +39,7 @@ SCORES = {
     "new_wiki_exact_match": "exact match, the same",
     "evidence_of_5": "right passage among five (one gold, four BM25 near misses), percent",
     "evidence_of_5_embedder": "the same by the embedder alone, percent",
-    "refusal_balanced_accuracy": "balanced accuracy of answering or refusing (long_answers_and_refusals), percent",
+    "refusal_balanced_accuracy": "balanced accuracy, answer or refuse, by support alone (long_answers_and_refusals), %",
     "risk_coverage_area": "area under the risk-coverage curve there (lower is better)",
 }
 
