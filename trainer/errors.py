@@ -1,15 +1,19 @@
-"""Every error the trainer raises on purpose.
+"""Every error the trainer raises on purpose, and `need()` for optional packages.
 
     TrainerError
     ├── RecipeError      a setting has a value it cannot have, or a key nobody knows
     ├── DataError        text, rows or shards are empty, damaged or made with another tokenizer
     ├── CheckpointError  a checkpoint is damaged or belongs to another model
-    └── DivergedError    the loss is no longer a number
+    ├── DivergedError    the loss is no longer a number, or left its course
+    └── MissingExtra     an optional package is not installed
 
 A message names the value, the rule and the next step.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
 
 
 class TrainerError(Exception):
@@ -29,4 +33,21 @@ class CheckpointError(TrainerError):
 
 
 class DivergedError(TrainerError):
-    """The loss is no longer a number; the message names the last good checkpoint."""
+    """The loss is no longer a number, or left its course; the message names the last good checkpoint."""
+
+
+class MissingExtra(TrainerError):  # noqa: N818 (the same name as in the product)
+    """An optional package is not installed; the message holds the line that installs it."""
+
+
+def need(module: str, *, extra: str, task: str) -> ModuleType:
+    """Import an optional package at the moment it is used.
+
+    Raises MissingExtra with the line that installs it. A package that is present but broken keeps its own message.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # installed but broken: its own message is the useful one
+        raise MissingExtra(f'{task} needs {module}: pip install "groundling[{extra}]"') from error
