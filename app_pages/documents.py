@@ -48,7 +48,7 @@ def main() -> None:
     st.html('<h1 class="gl-page">Documents</h1>')
     collections = sorted({DEFAULT_COLLECTION, *(document.collection for document in documents)})
     adding = adding_now().get("now")
-    if adding is None:
+    if adding is None or adding.work.finished:  # a result nobody dismissed yet must not bar the next person's files
         draw_upload(library, collections)
     progress = st.container(key="progress", gap="small")
     in_dialog = draw_list(library, documents)
