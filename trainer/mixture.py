@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer import files, recipe
+from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError
 from trainer.headings import asks_generally, first_unit, mined
 from trainer.rows import (
@@ -51,6 +52,8 @@ class RowsConfig:
     caps: dict[str, int] = field(default_factory=_caps)  # question file -> most examples; others are taken whole
     mined: dict[str, int] = field(default_factory=_mined)  # corpus -> most questions mined from it
     misses: int = 4  # near misses a question
+    embedded: bool = False  # look for near misses with the embedder too, not by BM25 alone
+    easy: tuple[str, ...] = ()  # sets whose other texts often answer as well: any text is their miss
     specific: bool = (
         False  # leave out mined questions that ask about a section as a whole: they teach to quote openings
     )
@@ -63,6 +66,7 @@ def make(plan: recipe.Recipe) -> Path:
     config = plan.section("rows", RowsConfig)
     forbidden = forbidden_grams(held_out_texts(plan.data))
     chance = random.Random(config.seed)
+    encoder = Encoder.from_folder(packaged_encoder()) if config.embedded else None
     train: list[ReadingRow] = []
     dev: list[ReadingRow] = []
     dropped: Counter[str] = Counter()
@@ -70,7 +74,8 @@ def make(plan: recipe.Recipe) -> Path:
         kept = [example for example in examples if forbidden.isdisjoint(grams(example.text))]
         dropped[name] = len(examples) - len(kept)
         chance.shuffle(kept)
-        for row in with_near_misses(kept[: config.caps.get(name)], misses=config.misses, seed=config.seed):
+        chosen, easy = kept[: config.caps.get(name)], name in config.easy
+        for row in with_near_misses(chosen, misses=config.misses, seed=config.seed, encoder=encoder, easy=easy):
             held = zlib.crc32(row.sources[0][1].encode()) % config.dev_one_in == 0  # by text: no text is in both
             (dev if held else train).append(row)
     if not train:

