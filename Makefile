@@ -63,5 +63,5 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the pinned dependencies and the tools for tests (a few minutes the first time) ..."
-	@$(PIP) -e ".[formats,ocr,app,dev]"
+	@$(PIP) -e ".[formats,ocr,app,train,dev]"
 	@touch $(VENV)/.run $@
