@@ -10,7 +10,7 @@ from trainer.rows import Example, with_near_misses
 
 TEXTS = [
     "Employees accrue 27 days of annual leave a year.",
-    "Staff may take a month of unpaid time off.",
+    "Staff may take unpaid time off.",
     "The canteen serves lunch from noon until two.",
     "Passwords have at least 14 characters.",
     "Visitors sign in at the front desk and wear a badge.",
@@ -43,12 +43,22 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
 
 
 def test_the_embedder_brings_a_near_miss_that_words_alone_miss(encoder: Encoder) -> None:
-    question = "How much holiday do staff get?"
-    rows = list(with_near_misses(examples(question), misses=1, seed=0, encoder=encoder))
-    assert rows[0].sources[0] == ("", TEXTS[0])
-    found = {row.sources[1][1] for seed in range(8) for row in with_near_misses(
-        examples(question), misses=1, seed=seed, encoder=encoder) if row.question == question}  # fmt: skip
-    assert TEXTS[1] in found
+    question = "How long may I be away on holiday until they have at least noticed?"  # words of other texts
+
+    def found(encoder: Encoder | None) -> set[str]:
+        rows = [
+            row
+            for seed in range(8)
+            for row in with_near_misses(examples(question), misses=1, seed=seed, encoder=encoder)
+        ]
+        return {row.sources[1][1] for row in rows if row.question == question}
+
+    assert found(None) == {TEXTS[2], TEXTS[3]}
+    asked = neighbours.embed([question], encoder, bf16=False)
+    order = neighbours.nearest(neighbours.embed(TEXTS, encoder, bf16=False), asked, 3)[0].tolist()
+    nearest = next(i for i in order if i)  # 0 is the question's own text
+    assert nearest not in (2, 3)
+    assert TEXTS[nearest] in found(encoder)
 
 
 def test_no_near_miss_holds_an_answer(encoder: Encoder) -> None:
