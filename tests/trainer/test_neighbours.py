@@ -10,7 +10,7 @@ from trainer.rows import Example, with_near_misses
 
 TEXTS = [
     "Employees accrue 27 days of annual leave a year.",
-    "Staff may take unpaid time off.",
+    "Staff can take unpaid time off.",
     "The canteen serves lunch from noon until two.",
     "Passwords have at least 14 characters.",
     "Visitors sign in at the front desk and wear a badge.",
