@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from trainer import neighbours
 from trainer.encoder import Encoder, packaged_encoder
-from trainer.rows import Example, with_near_misses
+from trainer.rows import Example, confused, with_near_misses
 
 TEXTS = [
     "Employees accrue 27 days of annual leave a year.",
@@ -42,23 +44,13 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     assert abs(alone[0] - beside[0]).max() < 1e-5
 
 
-def test_the_embedder_brings_a_near_miss_that_words_alone_miss(encoder: Encoder) -> None:
-    question = "How long may I be away on holiday until they have at least noticed?"  # words of other texts
-
-    def found(encoder: Encoder | None) -> set[str]:
-        rows = [
-            row
-            for seed in range(8)
-            for row in with_near_misses(examples(question), misses=1, seed=seed, encoder=encoder)
-        ]
-        return {row.sources[1][1] for row in rows if row.question == question}
-
-    assert found(None) == {TEXTS[2], TEXTS[3]}
-    asked = neighbours.embed([question], encoder, bf16=False)
-    order = neighbours.nearest(neighbours.embed(TEXTS, encoder, bf16=False), asked, 3)[0].tolist()
-    nearest = next(i for i in order if i)  # 0 is the question's own text
-    assert nearest not in (2, 3)
-    assert TEXTS[nearest] in found(encoder)
+def test_words_and_meaning_take_turns_in_naming_near_misses(encoder: Encoder) -> None:
+    question = "Where do guests register until two?"  # until two: the canteen; guests register: visitors sign in
+    asked = [e for e in examples(question) if e.question == question]
+    pairs = [("", text) for text in TEXTS]
+    words, meaning = next(confused(asked, pairs, 1, random.Random(0), encoder, False))[:2]
+    assert (TEXTS[words], TEXTS[meaning]) == (TEXTS[2], TEXTS[4])
+    assert next(confused(asked, pairs, 1, random.Random(0), None, False))[0] == words
 
 
 def test_no_near_miss_holds_an_answer(encoder: Encoder) -> None:
