@@ -22,6 +22,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from trainer.errors import DataError, RecipeError
 from trainer.files import write_text
+from trainer.pieces import Pieces
 
 ROLES = ("pad", "end", "mask", "question", "source", "text", "answer", "quote", "none", "user", "assistant", "system")
 SPARE = tuple(f"spare{number}" for number in range(4))  # for later tasks, so that ids of a trained model never move
@@ -41,6 +42,7 @@ class Tokenizer:
         self.question, self.source, self.text = RESERVED["question"], RESERVED["source"], RESERVED["text"]
         self.answer, self.quote, self.none = RESERVED["answer"], RESERVED["quote"], RESERVED["none"]
         self._bytes = {symbol: byte for byte, symbol in byte_symbols()}
+        self._pieces = Pieces(library)
 
     @property
     def identity(self) -> str:
@@ -53,8 +55,8 @@ class Tokenizer:
         return ids
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of many texts, in parallel."""
-        return [e.ids for e in self.library.encode_batch_fast([SURROGATE.sub("\ufffd", text) for text in texts])]
+        """Ids of many texts, much faster than one by one."""
+        return self._pieces.encode([SURROGATE.sub("\ufffd", text) for text in texts])
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids, and for each the characters [start, end) of `text` it covers; half a character covers all of it."""

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from trainer import tokenizer
 from trainer.errors import DataError, RecipeError
@@ -36,6 +37,41 @@ def test_no_text_reaches_a_reserved_token(hostile, words, text):
 @settings(max_examples=200, deadline=None)
 def test_text_comes_back_as_it_was(words, text):
     assert words.decode(words.encode(text)) == text
+
+
+SPLITTING = st.lists(
+    st.sampled_from(
+        ["'s", "'LL", " ", "  ", "\n", "\t", "\u00a0", "\u3000", "\x1c", "\x85", "don't", "_", "²", "½", "٣", "Ⅷ"]
+    )
+    | st.sampled_from(["é", "e\u0301", "ª", "漢", "Жук", "ﬁ", "—", "…", "12", "a1", "ẞ", "\U0001f600", "x" * 70])
+    | st.text(max_size=4),
+    max_size=14,
+).map("".join)
+
+
+@given(texts=st.lists(SPLITTING | WHOLE, max_size=4))
+@settings(max_examples=400, deadline=None)
+def test_many_texts_give_the_ids_that_each_gives_alone(words, texts):
+    texts = [tokenizer.SURROGATE.sub("\ufffd", text) for text in texts]
+    assert words._pieces.fits
+    assert words.encode_all(texts) == [words.encode(text) for text in texts]
+
+
+def test_pieces_are_forgotten_before_they_fill_the_memory(words, monkeypatch):
+    monkeypatch.setattr("trainer.pieces.MOST", 20)
+    texts = [f"word{number} {'y' * 70}{number}" for number in range(40)]
+    fresh = Tokenizer(words.library)
+    for _ in range(4):
+        assert fresh.encode_all(texts) == [words.encode(text) for text in texts]
+    assert not any(len(piece) > 64 for piece in fresh._pieces.known)
+    fresh.encode_all(["other"])
+    assert len(fresh._pieces.known) == 1
+
+
+def test_a_tokenizer_that_splits_in_another_way_is_left_to_the_library(words):
+    other = type(words.library).from_str(words.library.to_str())
+    other.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    assert Tokenizer(other).encode_all(["Drivers wait."]) == [other.encode("Drivers wait.").ids]
 
 
 @given(text=WHOLE)
