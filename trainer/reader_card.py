@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer import files
-from trainer.export import table
 from trainer.reading import read_config
+from trainer.trunk_card import table
 
 SOURCES = {
     "squad_part": "Wikipedia questions with spans and adversarial unanswerable ones",

@@ -6,21 +6,25 @@
 Takes   a model folder (`export.py` writes it) and the same `Source`s that training rendered. `SourceReader` is the
         protocol that `evaluate.py` scores: the encoder reader answers it too.
 Gives   spans best first, each inside one source, without blanks at its edges; scores are probabilities.
-Refuses a folder of another format or kind, or a tokenizer that does not fit the weights.
+Refuses a folder of another format or kind, a file that is not the one exported (`SHA256SUMS`), weights or a tokenizer
+        that do not fit.
+Cache   reading sees both ways and keeps its keys and values; speaking goes on from them, left to right. Whoever speaks
+        about what was just read pays for the new tokens alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from trainer import chat, tokenizer
+from trainer import chat, checksums, quantise, tokenizer
 from trainer.chat import Found, Prompt, Source
 from trainer.errors import CheckpointError
 from trainer.model import Cache, ModelConfig, Transformer
@@ -28,6 +32,7 @@ from trainer.recipe import build
 from trainer.tokenizer import Tokenizer
 
 FORMAT = 1
+FILES = ("config.json", "model.safetensors", "tokenizer.json")  # what is opened
 LONGEST_SPAN = 160  # tokens
 SPOKEN = 96  # tokens kept free for the answer
 
@@ -40,23 +45,34 @@ class SourceReader(Protocol):
         ...
 
 
+class Read(NamedTuple):
+    """What one pass over a prompt leaves behind."""
+
+    ids: tuple[int, ...]
+    cache: Cache  # of the prompt, with room for an answer behind it
+    states: Tensor  # [time, width]
+
+
 class TrunkReader:
-    """A trunk that is ready to serve."""
+    """A trunk that is ready to serve. Threads wait for each other: they share what was read last."""
 
     def __init__(self, model: Transformer, words: Tokenizer, *, name: str = "trunk", threshold: float = 0.5) -> None:
         if model.config.vocabulary != words.size:
             raise CheckpointError(f"the weights know {model.config.vocabulary} tokens, tokenizer.json {words.size}")
         self.model, self.words = model.eval(), words
         self.name, self.threshold = name, threshold
+        self._last: Read | None = None
+        self._one_at_a_time = threading.Lock()
 
     @classmethod
     def from_folder(cls, path: Path) -> TrunkReader:
-        """Open a model folder of kind "trunk"."""
+        """Open a model folder of kind "trunk", whatever precision its weights are stored in."""
         config = read_config(path)
         if config.get("kind") != "trunk":
             raise CheckpointError(f"{path} holds a model of kind {config.get('kind')!r}; this reader opens 'trunk'")
+        checksums.verify(path, needed=FILES)
         model = Transformer(build(ModelConfig, config["trainer_config"]["model"], where=f"{path}/config.json"))
-        model.load_state_dict(load_file(path / "model.safetensors"))
+        fill(model, quantise.unpack(load_file(path / "model.safetensors")), where=f"{path}/model.safetensors")
         words = tokenizer.load(path / "tokenizer.json")
         return cls(model, words, name=config["name"], threshold=float(config["threshold"]))
 
@@ -64,7 +80,8 @@ class TrunkReader:
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
         """Evidence of each source (0..1), support of an answer (0..1), at most 20 spans, best first."""
         prompt = self.prompt(question, sources)
-        states = self.model(self.tensor(prompt.ids), causal=False)[0]  # [time, width]
+        with self._one_at_a_time:
+            states = self.take_in(prompt.ids).states  # [time, width]
         heads = self.model.heads
         marks = [placed.mark for placed in prompt.sources]
         evidence = heads.evidence(states[marks]).sigmoid().squeeze(-1)  # [sources]
@@ -75,20 +92,32 @@ class TrunkReader:
     def say(self, question: str, sources: Sequence[Source], spans: Sequence[Found] = ()) -> str:
         """The short answer in the model's words, up to its quotation; empty where it refuses.
 
-        spans: what was pointed at; only their sources are read again, so that the words rest on them.
+        spans: what was pointed at; where they leave sources out, those they touch are read again alone, so that the
+        words rest on them. Without spans, nothing that `read` has just read is read again.
         """
         kept = [sources[i] for i in sorted({span.source for span in spans})] or list(sources)
         prompt = self.prompt(question, kept)
-        cache = Cache(self.model.config, capacity=len(prompt.ids) + SPOKEN, like=self.model.norm.weight)
-        state = self.model(self.tensor(prompt.ids), causal=False, cache=cache)[0, -1]  # [width]
         said: list[int] = []
-        while len(said) < SPOKEN - 1:
-            token = int(self.model.logits(state).argmax())
-            if token in (self.words.quote, self.words.end, self.words.none):
-                break
-            said.append(token)
-            state = self.model(self.tensor([token]), cache=cache)[0, -1]
+        with self._one_at_a_time:
+            read = self.take_in(prompt.ids)
+            state = read.states[-1]  # [width]
+            while len(said) < SPOKEN - 1:
+                token = int(self.model.logits(state).argmax())
+                if token in (self.words.quote, self.words.end, self.words.none):
+                    break
+                said.append(token)
+                state = self.model(self.tensor([token]), cache=read.cache)[0, -1]
+            read.cache.length = len(prompt.ids)  # the spoken tokens are forgotten, what was read is kept
         return self.words.decode(said).strip()
+
+    def take_in(self, ids: tuple[int, ...]) -> Read:
+        """One pass over the prompt, each token seeing all others; the last one again costs nothing."""
+        if self._last is None or self._last.ids != ids:
+            self._last = None  # frees the old cache before the new one is made
+            cache = Cache(self.model.config, capacity=len(ids) + SPOKEN, like=self.model.norm.weight)
+            states = self.model(self.tensor(ids), causal=False, cache=cache)[0]  # [time, width]
+            self._last = Read(ids, cache, states)
+        return self._last
 
     def prompt(self, question: str, sources: Sequence[Source]) -> Prompt:
         """The prompt, with room left for the answer."""
@@ -124,6 +153,16 @@ def best_spans(logits: Tensor, prompt: Prompt, sources: Sequence[Source], *, mos
                 found.setdefault((number, begin, stop), score)
     ranked = sorted(found.items(), key=lambda item: -item[1])[:most]
     return [Found(source, begin, stop, score) for (source, begin, stop), score in ranked]
+
+
+def fill(model: Transformer, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Put tensors into a model. Raises CheckpointError naming the first that does not fit."""
+    own = model.state_dict()
+    for name in sorted({*own, *tensors}):
+        shapes = [tuple(t[name].shape) if name in t else None for t in (own, tensors)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(f"{where}: {name} is {shapes[1]}, config.json asks for {shapes[0]}; export it again")
+    model.load_state_dict(dict(tensors))
 
 
 def read_config(path: Path) -> dict[str, Any]:

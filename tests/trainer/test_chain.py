@@ -12,7 +12,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import checkpoint, corpus, data, evaluate, export, finetune, mixture, pretrain, recipe, rows, tokenizer
+from trainer import (
+    checkpoint,
+    checksums,
+    corpus,
+    data,
+    evaluate,
+    export,
+    finetune,
+    mixture,
+    pretrain,
+    recipe,
+    rows,
+    tokenizer,
+)
 from trainer.chat import Source
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.reading import TrunkReader
@@ -83,7 +96,12 @@ def test_the_folder_names_format_kind_threshold_and_card(chain):
     assert (config["format"], config["kind"]) == (1, "trunk")
     assert config["name"] == "tiny"
     assert config["threshold"] == scores["reading"]["threshold"]
-    assert config["sha256"]["model.safetensors"] == export.digest(chain.out / "model" / "model.safetensors")
+    assert set(checksums.read(chain.out / "model")) == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "README.md",
+    }
     card = (chain.out / "model" / "README.md").read_text()
     for word in ("CC0", "kWh", "Apache-2.0", "| rules |", "evidence top1", "| finetune | 10 |"):
         assert word in card
@@ -122,6 +140,7 @@ def test_stages_without_what_they_need_say_which_stage_is_missing(chain, tmp_pat
 
 def test_a_checkpoint_is_not_exported_before_it_is_evaluated(chain, tmp_path):
     (tmp_path / "finetune").symlink_to(chain.out / "finetune")
+    (tmp_path / "tokenizer.json").symlink_to(chain.out / "tokenizer.json")
     plan = recipe.load(ROOT / "configs" / "tiny.toml", data=chain.data, out=tmp_path, overrides=SMALL)
     with pytest.raises(CheckpointError, match="run `trainer evaluate` first"):
         export.export(plan)
@@ -133,6 +152,7 @@ def test_a_tokenizer_that_does_not_fit_the_weights_is_refused(chain, tmp_path):
     for path in (chain.out / "model").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     tokenizer.train(iter([page(1)]), vocabulary=300).save(folder / "tokenizer.json")
+    checksums.write(folder)
     with pytest.raises(CheckpointError, match=r"the weights know 512 tokens, tokenizer\.json 300"):
         TrunkReader.from_folder(folder)
 
