@@ -3,7 +3,7 @@
     text ─► GPT-2's pieces (words with their space, numbers, signs, blanks) ─► ids of each from a dictionary
 
 Takes   a `tokenizers` library object with GPT-2's byte-level splitting, and texts.
-Gives   the same ids as the library, three to four times as fast on one core (the library's own cache is small and locked).
+Gives   the same ids as the library, three times as fast on one core: the library's cache is small and locked.
 How     `re` knows no Unicode classes, so they are spelled out for the blocks in which Python and the library agree
         on every character; a text that holds any other character goes to the library whole.
 Memory  at most `MOST` pieces are remembered; then the dictionary starts anew.
