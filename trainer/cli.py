@@ -25,7 +25,7 @@ STAGES = {  # stage -> where its function is
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse and quote."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
     "evaluate": ("trainer.evaluate", "evaluate", "Bits per byte, span F1, refusals, evidence."),
-    "export": ("trainer.export", "export", "Write the model folder that the product opens."),
+    "export": ("trainer.export", "export", "Write the folder that the product, transformers or llama.cpp opens."),
 }
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a small model of your own, stage by stage.")
@@ -33,6 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a smal
 Config = Annotated[Path, typer.Option(help="Recipe, such as configs/tiny.toml.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of raw data, instead of the recipe's.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of results, instead of the recipe's.")]
+To = Annotated[str | None, typer.Option(help="Layout: model (what the product opens), huggingface or gguf.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value.")]
 
 
@@ -44,6 +45,23 @@ def add_stage(name: str) -> None:
         run(lambda plan: getattr(import_module(module), function)(plan), config, data, out, overrides or [])
 
     app.command(name, help=text)(command)
+
+
+def add_export() -> None:
+    """Offer the export, whose layout is chosen so often that it has an option of its own."""
+
+    def command(config: Config, to: To = None, data: Data = None, out: Out = None, overrides: Overrides = None) -> None:
+        chosen = [f"export.to={to}"] if to else []
+        module, function, _ = STAGES["export"]
+        run(
+            lambda plan: getattr(import_module(module), function)(plan),
+            config,
+            data,
+            out,
+            [*(overrides or []), *chosen],
+        )
+
+    app.command("export", help=STAGES["export"][2])(command)
 
 
 def run(
@@ -58,7 +76,10 @@ def run(
 
 
 for _name in STAGES:
-    add_stage(_name)
+    if _name == "export":
+        add_export()
+    else:
+        add_stage(_name)
 
 
 def main() -> None:
