@@ -21,7 +21,7 @@ import rag
 from benchmarks.answers import ROOT, question_sets, sixty, spread
 from rag.evaluate import evaluate
 from rag.rerank import FEATURES
-from trainer import files
+from trainer import checksums, files
 
 RIDGE = 0.5
 ANSWERABLE, UNANSWERABLE = 75, 25  # of each handbook
@@ -90,6 +90,7 @@ def main() -> None:
     config["confidence_fit"] = {"how": how, "rows": len(x), **share}
     config["threshold"] = 0.5
     files.write_json(path, config)
+    checksums.write(given.model)
     sys.stdout.write(json.dumps({**share, "weights": config["confidence"]}) + "\n")
 
 

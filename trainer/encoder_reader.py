@@ -6,7 +6,8 @@
 Takes   a question and sources (heading path, text); or a model folder of kind "encoder".
 Gives   evidence per source and support, all in 0..1, and spans as characters of the sources' texts: the protocol
         `SourceReader`, which the trunk answers too.
-Refuses a folder of another kind or format, a tensor that does not fit.
+Refuses a folder of another kind or format, a file that is not the one exported (`SHA256SUMS`), a tensor that does not
+        fit.
 Folder  config.json, tokenizer.json, model.safetensors: word vectors as int8 with one fp32 scale a row, the rest fp16
         (33 MB; the largest change of a state is far below the noise of training: docs/formats.md).
 Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax over all sources: Clark & Gardner,
@@ -26,6 +27,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainer import checksums
 from trainer.chat import Found, Source
 from trainer.encoder import Encoder, EncoderConfig, load_tokenizer
 
@@ -67,11 +69,14 @@ class EncoderReader(nn.Module):
 
     @classmethod
     def from_folder(cls, folder: Path) -> EncoderReader:
-        """Open a model folder. Raises FileNotFoundError, or ValueError naming what does not fit."""
+        """Open a model folder. Raises FileNotFoundError, CheckpointError naming a file that was changed or damaged, or
+        ValueError naming what does not fit.
+        """
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if settings.get("format") != FORMAT or settings.get("kind") != "encoder":
             found = f"format {settings.get('format')}, kind {settings.get('kind')!r}"
             raise ValueError(f"{folder}: {found}; this release reads format {FORMAT}, kind 'encoder'")
+        checksums.verify(folder, needed=("config.json", "model.safetensors", "tokenizer.json"))
         model = cls(Encoder(EncoderConfig(**settings["encoder"])))
         tensors = load_file(folder / "model.safetensors")
         words, scale = tensors.pop("encoder.words.int8"), tensors.pop("encoder.words.scale")
@@ -102,6 +107,7 @@ class EncoderReader(nn.Module):
         (folder / "tokenizer.json").write_text(json.dumps(words_file, separators=(",", ":")), encoding="utf-8")
         full = {"format": FORMAT, "kind": "encoder"} | settings | {"encoder": asdict(config)}
         (folder / "config.json").write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+        checksums.write(folder)
 
     @torch.inference_mode()
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:

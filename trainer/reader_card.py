@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trainer import files
+from trainer import checksums, files
 from trainer.reading import read_config
 from trainer.trunk_card import table
 
@@ -136,6 +136,7 @@ def main() -> None:
     given = parser.parse_args()
     reports = [_read(path) for path in given.report]
     files.write_text(given.folder / "README.md", card(read_config(given.folder), reports, given.results))
+    checksums.write(given.folder)
 
 
 if __name__ == "__main__":

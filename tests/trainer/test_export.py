@@ -17,9 +17,12 @@ from tests.trainer.export_run import finished_run, plan_of
 from tests.trainer.office import page
 from trainer import checkpoint, checksums, cli, export, quantise, tokenizer
 from trainer.chat import Source
+from trainer.encoder_reader import EncoderReader
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.model import Transformer
 from trainer.reading import TrunkReader
+
+BASE = Path(__file__).resolve().parents[2] / "models" / "base"
 
 
 @pytest.fixture
@@ -163,6 +166,21 @@ def test_a_folder_without_its_list_of_checksums_is_refused(run):
 def test_the_program_sha256sum_accepts_the_list(run):
     folder = export.export(plan_of(run))
     subprocess.run(["sha256sum", "--check", "--strict", checksums.NAME], cwd=folder, check=True, capture_output=True)
+
+
+def test_an_encoder_reader_is_verified_when_it_is_opened(untrained_reader, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(untrained_reader, folder)
+    EncoderReader.from_folder(folder)
+    words = (folder / "tokenizer.json").read_bytes()
+    (folder / "tokenizer.json").write_bytes(words.replace(b"the", b"teh", 1))
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not the file that was exported"):
+        EncoderReader.from_folder(folder)
+
+
+@pytest.mark.skipif(not (BASE / "config.json").is_file(), reason="models/base is not there")
+def test_the_shipped_model_is_as_it_was_exported():
+    checksums.verify(BASE, needed=("config.json", "model.safetensors", "tokenizer.json", "README.md"))
 
 
 def test_weights_of_other_sizes_than_config_says_are_named(run):

@@ -25,6 +25,16 @@ TEXTS = [
 
 
 @pytest.fixture
+def model(model):
+    """The small model with norms that differ, as training leaves them: fresh ones are all 1 and could be exchanged."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 1:
+                weight += 0.2 * torch.randn_like(weight)
+    return model
+
+
+@pytest.fixture
 def run(tmp_path, model, words):
     return finished_run(tmp_path / "run", model, words)
 
