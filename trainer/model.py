@@ -3,7 +3,7 @@
     ids ─► embed ─► layers × (attention, SwiGLU) ─► norm ─► states ─┬─► the embedding again ─► logits of the next token
                                                                     └─► Heads ─► evidence, support, span start and end
 
-Takes   ids [batch, time] and a mask: causal, full, or a table of allowed pairs (`allowed_pairs`); same weights.
+Takes   ids [batch, time] and a mask: causal, full, or what `attention.packed` makes of packed rows; same weights.
 Gives   states [batch, time, width]; `logits` and `heads` are asked for separately, where they are needed.
 Refuses sizes that do not fit each other, and input longer than the context.
 Layout  Qwen3 (arXiv:2505.09388): RoPE (arXiv:2104.09864), RMSNorm (arXiv:1910.07467), QK-norm (arXiv:2010.04245),
@@ -20,7 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainer.attention import Mask, PieceAttention, Pieces, allowed_pairs, flex
+from trainer.backward import RmsNorm, Rotate, SwiGlu
 from trainer.errors import RecipeError
+
+__all__ = ["Cache", "Heads", "ModelConfig", "Transformer", "allowed_pairs", "parameters"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +72,28 @@ class Cache:
 class Pass(NamedTuple):
     """What every layer of one forward pass shares."""
 
-    cosine: Tensor  # [time, head width / 2]
+    cosine: Tensor  # [1, time, 1, head width / 2]
     sine: Tensor
     causal: bool
-    allowed: Tensor | None  # [batch, 1, time, keys] bool, true where a query may look; overrides `causal`
+    allowed: Mask | None  # overrides `causal`; a table is [batch, 1, time, keys] bool, true where a query may look
     cache: Cache | None
+    kind: torch.dtype  # of what runs between layers: bf16 under autocast, else fp32
 
 
 class Norm(nn.Module):
-    """Root mean square norm, computed in fp32 whatever autocast made of its input."""
+    """Root mean square norm; the mean of squares is computed in fp32 whatever autocast made of its input."""
 
     def __init__(self, size: int, epsilon: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
         self.epsilon = epsilon
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [..., size] to the same shape, fp32."""
-        return functional.rms_norm(x.float(), self.weight.shape, self.weight, self.epsilon)
+    def forward(self, x: Tensor, kind: torch.dtype = torch.float32) -> Tensor:
+        """x: [..., size] to the same shape, as `kind`."""
+        if by_hand(x):
+            y: Tensor = RmsNorm.apply(x, self.weight, self.epsilon, kind)  # type: ignore[no-untyped-call]
+            return y
+        return functional.rms_norm(x.float(), self.weight.shape, self.weight, self.epsilon).to(kind)
 
 
 class Attention(nn.Module):
@@ -105,20 +113,33 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
         """x: [batch, time, width] to the same shape."""
         batch, time, _ = x.shape
-        q = self.query(x).view(batch, time, -1, self.config.head_width)  # [batch, time, heads, head width]
-        k = self.key(x).view(batch, time, -1, self.config.head_width)  # [batch, time, kv heads, head width]
-        v = self.value(x).view(batch, time, -1, self.config.head_width).transpose(1, 2)
-        q = rotate(self.query_norm(q).transpose(1, 2), shared.cosine, shared.sine)  # [batch, heads, time, head width]
-        k = rotate(self.key_norm(k).transpose(1, 2), shared.cosine, shared.sine)  # [batch, kv heads, time, head width]
-        q, k = q.to(v.dtype), k.to(v.dtype)  # norms give fp32; the kernel wants one type
+        size = self.config.head_width
+        q = self.query(x).view(batch, time, -1, size)  # [batch, time, heads, head width]
+        k = self.key(x).view(batch, time, -1, size)  # [batch, time, kv heads, head width]
+        v = self.value(x).view(batch, time, -1, size)  # [batch, time, kv heads, head width]
+        scale = size**-0.5  # of the scores, put into the queries' rotation
+        q = rotate(self.query_norm(q, shared.kind), shared.cosine * scale, shared.sine * scale)
+        k = rotate(self.key_norm(k, shared.kind), shared.cosine, shared.sine)
+        y = self.mix(q, k.to(v.dtype), v, shared)  # [batch, time, heads, head width]
+        out: Tensor = self.out(y.reshape(batch, time, -1))  # [batch, time, width]
+        return out
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, shared: Pass) -> Tensor:
+        """Each query's mean of the values it may see: [batch, time, heads, head width]."""
+        allowed = shared.allowed
+        if isinstance(allowed, Pieces):
+            return PieceAttention.apply(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), allowed).view(q.shape)  # type: ignore[no-untyped-call,no-any-return]
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [batch, heads or kv heads, time, head width]
         if shared.cache is not None:
             k, v = shared.cache.extend(self.layer, k, v)  # [batch, kv heads, keys, head width]
-        group = self.config.heads // self.config.key_value_heads
-        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)  # [batch, heads, keys, head width]
-        causal = shared.causal and shared.allowed is None
-        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=shared.allowed, is_causal=causal)
-        out: Tensor = self.out(y.transpose(1, 2).reshape(batch, time, -1))  # [batch, time, width]
-        return out
+        if allowed is None or isinstance(allowed, Tensor):
+            group = self.config.heads // self.config.key_value_heads
+            causal = shared.causal and allowed is None
+            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)  # [batch, heads, keys, ...]
+            y = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed, is_causal=causal, scale=1.0)
+        else:
+            y = flex(q, k, v, allowed)
+        return y.transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -136,9 +157,10 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
         """x: [batch, time, width] to the same shape."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), shared))
-        y = self.hidden_norm(x)
-        y = functional.silu(self.gate(y)) * self.up(y)  # [batch, time, hidden]
+        x = x + self.dropout(self.attention(self.attention_norm(x, shared.kind), shared))
+        y = self.hidden_norm(x, shared.kind)
+        gate, up = self.gate(y), self.up(y)  # [batch, time, hidden] each
+        y = SwiGlu.apply(gate, up) if by_hand(gate) else functional.silu(gate) * up  # type: ignore[no-untyped-call]
         out: Tensor = x + self.dropout(self.down(y))  # [batch, time, width]
         return out
 
@@ -180,7 +202,7 @@ class Transformer(nn.Module):
                 nn.init.zeros_(weight)
 
     def forward(
-        self, ids: Tensor, *, causal: bool = True, allowed: Tensor | None = None, cache: Cache | None = None
+        self, ids: Tensor, *, causal: bool = True, allowed: Mask | None = None, cache: Cache | None = None
     ) -> Tensor:
         """States [batch, time, width] of ids [batch, time].
 
@@ -193,13 +215,15 @@ class Transformer(nn.Module):
         if past and causal and time > 1 and allowed is None:
             allowed = torch.ones(time, past + time, dtype=torch.bool, device=ids.device).tril(past)[None, None]
         lone = causal and not (past and time == 1)  # a single new token sees all that came before it
-        shared = Pass(self.cosine[past : past + time], self.sine[past : past + time], lone, allowed, cache)
-        x: Tensor = self.embed(ids)  # [batch, time, width]
+        kind = stream(ids.device)
+        cosine, sine = (x[None, past : past + time, None].to(kind) for x in (self.cosine, self.sine))
+        shared = Pass(cosine, sine, lone, allowed, cache, kind)
+        x: Tensor = self.embed(ids).to(kind)  # [batch, time, width]
         for layer in self.layers:
             x = layer(x, shared)
         if cache is not None:
             cache.length += time
-        states: Tensor = self.norm(x)  # [batch, time, width]
+        states: Tensor = self.norm(x, kind)  # [batch, time, width]
         return states
 
     def logits(self, states: Tensor) -> Tensor:
@@ -215,26 +239,24 @@ def rope_angles(config: ModelConfig) -> Tensor:
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn each pair (i, i + half) of x [batch, heads, time, head width] by its position's angle."""
-    first, second = x.chunk(2, dim=-1)  # [batch, heads, time, head width / 2] each
+    """Turn each pair (i, i + half) of x [batch, time, heads, head width] by its position's angle [1, time, 1, half]."""
+    if by_hand(x):
+        y: Tensor = Rotate.apply(x, cosine, sine)  # type: ignore[no-untyped-call]
+        return y
+    first, second = x.chunk(2, dim=-1)  # [batch, time, heads, head width / 2] each
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
 
 
-def allowed_pairs(documents: Tensor, *, causal: bool, prefix: Tensor | None = None) -> Tensor:
-    """Which token may look at which: [batch, 1, time, time] bool, queries by keys.
+def by_hand(x: Tensor) -> bool:
+    """Whether the backward passes of `backward.py` pay: training on a CPU without a compiler."""
+    return x.requires_grad and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
-    documents: [batch, time], the number of the document a token belongs to; nobody sees another document's tokens.
-    prefix: [batch], tokens of the prompt at the row's start: all may look at those, after them everybody looks back.
-    Positions go on over document borders: rotary positions count differences, so a document reads the same anywhere.
-    """
-    allowed = documents[:, :, None] == documents[:, None, :]  # [batch, time, time]
-    if causal or prefix is not None:
-        at = torch.arange(documents.shape[1], device=documents.device)  # [time]
-        order = at[:, None] >= at[None, :]  # [time, time]
-        if prefix is not None:
-            order = order | (at[None, None, :] < prefix[:, None, None])  # [batch, time, time]
-        allowed = allowed & order
-    return allowed[:, None]
+
+def stream(device: torch.device) -> torch.dtype:
+    """What autocast computes in on this device; fp32 without autocast."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return torch.float32
 
 
 def parameters(model: nn.Module) -> int:

@@ -7,14 +7,18 @@ Takes   the shards and tokenizer of this run (`OUT/shards`, `OUT/tokenizer.json`
 Gives   `OUT/pretrain/step-N`.
 Loss    the same head serves both: the state *before* a hidden token names it (masked next-token prediction). Each
         kind's mean counts by its share of rows. No token is predicted from, or looks at, another document of its row.
+Waste   a token that is computed and neither has a target nor is context of one: `wasted` counts them. Rows are cut from
+        documents laid end to end, so it is each document's last token, and documents too short to hide a word of.
 Source  GPT-BERT, Charpentier & Samuel, arXiv:2410.24159; spans of masked tokens: SpanBERT, arXiv:1907.10529; of the
-        hidden tokens 80% become the mask, 10% another token, 10% stay: BERT, arXiv:1810.04805.
+        hidden tokens 80% become the mask, 10% another token, 10% stay: BERT, arXiv:1810.04805; z-loss: PaLM,
+        arXiv:2204.02311.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from trainer import checkpoint, data, loop, recipe, tokenizer
+from trainer import attention, checkpoint, data, loop, recipe, tokenizer
 from trainer.errors import RecipeError
-from trainer.loop import Batch
-from trainer.model import ModelConfig, Transformer, allowed_pairs
+from trainer.model import ModelConfig, Transformer
+from trainer.nats import IGNORED, nats_of
+from trainer.step import Batch
 from trainer.tokenizer import RESERVED, Tokenizer
 
 
@@ -41,6 +45,8 @@ class PretrainConfig(loop.LoopConfig):
     masked_share: float = 0.5  # of the micro-batches
     mask_rate: float = 0.2  # of the tokens in a masked row
     mask_span: float = 3.0  # tokens, on average
+    z_loss: float = 1e-4  # weight of the squared log of the softmax's sum, beside each kind's own
+    attention: str = "auto"  # how packed rows are computed: "pieces", "blocks", "table", or what is fastest here
     domain_weights: dict[str, float] = field(
         default_factory=dict
     )  # times a domain is read in an epoch; 1 where not named
@@ -53,6 +59,7 @@ class TextBatches:
         self.packed, self.words, self.config = packed, words, config
         self.micro = max(1, round(config.tokens_per_step / (config.rows * config.length)))
         self.masked = round(self.micro * config.masked_share)
+        self.most_hidden = min(config.length, int(1.4 * config.mask_rate * config.length) + 8)  # tokens of a row
         if 0 < config.masked_share < 1 and not 0 < self.masked < self.micro:
             raise RecipeError(
                 f"tokens_per_step {config.tokens_per_step} is {self.micro} micro-batches of {config.rows} rows; "
@@ -78,11 +85,25 @@ class TextBatches:
             weight[:, -1] = False  # the last target is not among the inputs: it would be plain prediction
         arrays = {
             "ids": np.ascontiguousarray(ids),
-            "targets": np.where(weight, rows[:, 1:].astype(np.int64), -100),  # -100: not counted
+            "targets": np.where(weight, rows[:, 1:].astype(np.int64), IGNORED),
             "documents": np.ascontiguousarray(documents[:, :-1]),
         }
-        kind = "masked" if masked else "causal"
-        return Batch(arrays, {kind: float(weight.sum())}, tokens=ids.size, kind=kind)
+        if masked:
+            arrays["places"] = self.places(weight)
+        kind, counted = "masked" if masked else "causal", float(weight.sum())
+        counts = {kind: counted, "z": counted} if self.config.z_loss else {kind: counted}
+        return Batch(arrays, counts, tokens=ids.size, kind=kind, separable=True)
+
+    def places(self, weight: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Columns of the targets, [rows, most]: as many for every row and step, which spares a GPU a new program.
+
+        Rows with fewer are filled up with their last column, which is never a target of a masked row.
+        """
+        columns = np.full((len(weight), self.most_hidden), weight.shape[1] - 1, dtype=np.int64)
+        for row, chosen in enumerate(weight):
+            found = np.flatnonzero(chosen)
+            columns[row, : len(found)] = found
+        return columns
 
     def hide(
         self, rows: data.Ids, documents: npt.NDArray[np.int32], chance: np.random.Generator
@@ -90,12 +111,16 @@ class TextBatches:
         """Which tokens to hide: spans of geometric length, never a document's first token or its end."""
         starts = chance.random(rows.shape) < -np.log1p(-self.config.mask_rate) / self.config.mask_span
         lengths = chance.geometric(1 / self.config.mask_span, rows.shape)
-        hidden = np.zeros(rows.shape, dtype=bool)
-        for row, column in np.argwhere(starts):
-            hidden[row, column : column + lengths[row, column]] = True
+        columns = np.arange(rows.shape[1])
+        hidden: npt.NDArray[np.bool_] = columns < np.maximum.accumulate(np.where(starts, columns + lengths, 0), axis=1)
         hidden[:, 0] = False
         hidden[:, 1:] &= documents[:, 1:] == documents[:, :-1]
-        return hidden & (rows >= len(RESERVED))
+        hidden &= rows >= len(RESERVED)
+        for row in np.flatnonzero(hidden.sum(axis=1) > self.most_hidden):
+            found = np.flatnonzero(hidden[row])
+            first = int(chance.integers(len(found)))  # spans are given up from anywhere in the row
+            hidden[row, np.roll(found, first)[self.most_hidden :]] = False
+        return hidden
 
     def disguise(self, rows: data.Ids, hidden: npt.NDArray[np.bool_], chance: np.random.Generator) -> data.Ids:
         """The rows with hidden tokens replaced."""
@@ -105,16 +130,22 @@ class TextBatches:
         return np.where(hidden & (die >= 0.9), other, masked)
 
 
-def text_losses(model: Any, arrays: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
-    """Sum of the cross-entropy over counted targets, in nats.
+def text_losses(
+    model: Any, arrays: Mapping[str, Tensor], kind: str, *, z_loss: float = 0.0, how: str = "auto"
+) -> dict[str, Tensor]:
+    """Sum of the cross-entropy over counted targets, in nats, and beside it what the z-loss looks at.
 
-    ids, targets, documents: [rows, time]. A row of one document needs no table of pairs, which is faster.
+    ids, targets, documents: [rows, time]; places: [rows, most], where the targets are if they are few.
+    The z-loss is inside the gradient of the first sum already; the second is for the eye and carries none.
     """
-    documents, causal = arrays["documents"], kind == "causal"
-    alone = bool((documents[:, -1] == documents[:, 0]).all())
-    allowed = None if alone else allowed_pairs(documents, causal=causal)  # [rows, 1, time, time]
-    states = model(arrays["ids"], causal=causal, allowed=allowed)  # [rows, time, width]
-    return {kind: next_token_nats(bare(model), states, arrays["targets"])}
+    allowed = attention.packed(arrays["documents"], causal=kind == "causal", how=how)
+    states, targets = model(arrays["ids"], allowed=allowed), arrays["targets"]  # [rows, time, width], [rows, time]
+    if "places" in arrays:
+        places = arrays["places"]  # [rows, most]
+        row = torch.arange(len(places), device=places.device)[:, None]  # [rows, 1]
+        states, targets = states[row, places], targets.gather(1, places)  # [rows, most, width], [rows, most]
+    nats = nats_of(states.flatten(0, 1), bare(model).embed.weight, targets.flatten(), z_weight=z_loss)
+    return {kind: nats.nats, "z": nats.squares} if z_loss else {kind: nats.nats}
 
 
 def next_token_nats(model: Transformer, states: Tensor, targets: Tensor) -> Tensor:
@@ -122,9 +153,24 @@ def next_token_nats(model: Transformer, states: Tensor, targets: Tensor) -> Tens
 
     states: [rows, time, width]; targets: [rows, time].
     """
-    counted = targets != -100  # [rows, time]
-    logits = model.logits(states[counted])  # [counted, vocabulary]
-    return functional.cross_entropy(logits.float(), targets[counted], reduction="sum")
+    counted = targets != IGNORED  # [rows, time]
+    return nats_of(states[counted], model.embed.weight, targets[counted]).nats
+
+
+def wasted(batch: Batch) -> float:
+    """Share of a micro-batch's tokens that are computed for nothing: no target, and no target's context either.
+
+    Causal rows: tokens after their document's last target in the row. Masked rows: documents without a hidden token.
+    """
+    documents, counted = batch.arrays["documents"], batch.arrays["targets"] != IGNORED  # [rows, time]
+    used = np.zeros_like(counted)
+    for row, (numbers, chosen) in enumerate(zip(documents, counted, strict=True)):
+        for number in np.unique(numbers):
+            own = np.flatnonzero(numbers == number)
+            asked = own[chosen[own]]
+            if len(asked):
+                used[row, own if batch.kind == "masked" else own[own <= asked[-1]]] = True
+    return 1 - float(used.mean())
 
 
 def bare(model: Any) -> Transformer:
@@ -144,7 +190,7 @@ def pretrain(plan: recipe.Recipe) -> Path:
     packed = data.Packed(shards, length=config.length, seed=config.seed, weights=config.domain_weights)
     torch.manual_seed(config.seed)
     model = Transformer(sizes)
-    names = ("length", "rows", "tokens_per_step", "masked_share", "mask_rate", "mask_span", "domain_weights")
+    names = ("length", "rows", "tokens_per_step", "masked_share", "mask_rate", "mask_span", "domain_weights", "z_loss")
     identity = {
         "model": checkpoint.describe(sizes),
         "tokenizer": words.identity,
@@ -153,11 +199,11 @@ def pretrain(plan: recipe.Recipe) -> Path:
     return loop.train(
         model,
         TextBatches(packed, words, config),
-        text_losses,
+        partial(text_losses, z_loss=config.z_loss, how=config.attention),
         config,
         folder=plan.out / "pretrain",
         identity=identity,
-        weights={"causal": 1 - config.masked_share, "masked": config.masked_share},
+        weights={"causal": 1 - config.masked_share, "masked": config.masked_share, "z": 0.0},
     )
 
 
