@@ -1,0 +1,248 @@
+"""Synthesis end to end: passages in, reading rows out, with the real embedder and a reader that can be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer import passages, recipe, roundtrip, rows, synthesize
+from trainer.asking import made
+from trainer.asking.altered import alter
+from trainer.asking.written import can_ask
+from trainer.chat import Found, Source
+from trainer.errors import DataError, RecipeError
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "models" / "base"
+TOPICS = {
+    "travel": ("Travel", ["Employees must submit receipts within 30 days of the trip.", "The travel desk must approve flights over $900.",
+               "If your flight is cancelled, call the travel desk.", "To book a hotel room, open the booking page in the portal."]),
+    "leave": ("Leave", ["You can carry over up to five days of leave.", "Interns may not take unpaid leave in December.",
+              "Managers must approve leave requests within three days.", "The Paid Time Off (PTO) calendar is kept in the shared drive."]),
+    "security": ("Security", ["Passwords must be changed every 90 days.", "Never share your badge with visitors.",
+                 "If you lose your laptop, tell the security team.", "The security team reviews access logs every month."]),
+    "kitchen": ("Kitchen", ["The kitchen opens at 7:30 am.", "There are four fridges in the kitchen.",
+                "Office managers empty the fridges every Friday.", "To report a broken dishwasher, send a photo to the facilities team."]),
+}  # fmt: skip
+
+
+def write(path: Path, lines: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> Path:
+    """Two passages a document, each with two rules and some filling."""
+    lines = []
+    for name, (title, said) in TOPICS.items():
+        for part in range(2):
+            text = (
+                " ".join(said[2 * part : 2 * part + 2])
+                + f"\n\nAsk on the {name} page of the intranet for older versions."
+            )
+            lines.append({
+                "id": f"{name}.md#{part}", "document": f"{name}.md", "title": title, "headings": [title, f"Part {part + 1}"],
+                "text": text, "version": 2, "access": ["board" if name == "leave" else "staff"], "hash": f"h{part}", "shelfmark": name, "licence": "CC0",
+            })  # fmt: skip
+    return write(tmp_path_factory.mktemp("passages") / "passages.jsonl", lines)
+
+
+@pytest.fixture(scope="module")
+def made_rows(texts, tmp_path_factory) -> Path:
+    return synthesize.make(settings(texts, tmp_path_factory.mktemp("out")))
+
+
+def settings(texts: Path, folder: Path) -> synthesize.SynthesizeConfig:
+    """Two shelves; loose limits, for a shelf of four texts gives hardly a near miss."""
+    return synthesize.SynthesizeConfig(
+        passages=texts, rows=folder / "rows.jsonl", model=BASE, unanswerable=0.6, least_f1=0.3, most_support=0.95,
+        most_sources=3, shelf=4, per_passage=2,
+    )  # fmt: skip
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_answer_stands_in_its_source_to_the_character(made_rows):
+    found = lines(made_rows)
+    assert sum(row["answerable"] for row in found) >= 4
+    for row in found:
+        assert row["answerable"] == bool(row["spans"])
+        for start, end in row["spans"]:
+            assert row["sources"][0][1][start:end] == row["answer"]
+
+
+def test_rows_open_where_training_opens_them(made_rows):
+    opened = rows.read_rows(made_rows)
+    assert len(opened) == len(lines(made_rows))
+    assert {row.licence for row in opened} == {"CC0"}
+    assert all(1 <= len(row.sources) <= 3 for row in opened)
+
+
+def test_near_misses_hold_no_answer_and_orders_are_shuffled(made_rows):
+    found = lines(made_rows)
+    for row in found:
+        assert sorted(row["order"]) == list(range(len(row["sources"])))
+        if row["answerable"]:
+            wanted = f" {rows.normalise(row['answer'])} "
+            assert not any(wanted in f" {rows.normalise(text)} " for _, text in row["sources"][1:])
+    assert any(row["order"] != sorted(row["order"]) for row in found)
+
+
+def test_what_nothing_answers_says_how_it_was_made(made_rows):
+    refusals = [row for row in lines(made_rows) if not row["answerable"]]
+    assert refusals
+    for row in refusals:
+        assert row["kind"].startswith("unanswerable: ")
+        assert row["made"]["from"]
+
+
+def test_keys_of_the_passage_go_with_its_rows(made_rows):
+    for row in lines(made_rows):
+        assert row["access"] == ["board" if row["document"] == "leave.md" else "staff"]
+        assert row["version"] == 2
+        assert row["shelfmark"] == row["document"].removesuffix(".md")
+        assert len(row["passages"]) == len(row["sources"])
+
+
+def test_the_report_counts_what_was_kept_and_refused(made_rows):
+    report = json.loads(made_rows.with_suffix(".report.json").read_text())
+    assert sum(report["kept_by_kind"].values()) == report["rows"]["written"] == len(lines(made_rows))
+    assert sum(report["made_by_kind"].values()) >= report["rows"]["written"]
+    assert "encoder" in report["model_questions"]
+    assert 0 < report["diversity"]["distinct_opening_share"] <= 1
+    page = made_rows.with_suffix(".report.html").read_text()
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_stopped_run_goes_on_and_gives_the_bytes_of_an_unbroken_one(made_rows, texts, tmp_path, monkeypatch):
+    config = settings(texts, tmp_path)
+    done = []
+    real = synthesize.shelved
+
+    def stops(number, *rest):
+        done.append(number)
+        if done == [0, 1]:
+            raise KeyboardInterrupt
+        return real(number, *rest)
+
+    monkeypatch.setattr(synthesize, "shelved", stops)
+    with pytest.raises(KeyboardInterrupt):
+        synthesize.make(config)
+    assert not config.rows.exists()
+    synthesize.make(config)
+    assert done == [0, 1, 1]
+    assert config.rows.read_bytes() == made_rows.read_bytes()
+    assert not config.rows.with_name("rows.jsonl.work").exists()
+
+
+def test_the_round_trip_asks_for_the_words_and_for_silence():
+    class Points:
+        def read(self, question, sources):
+            at = sources[1].text.index("30 days")
+            return [0.1, 0.9], 0.8, [Found(1, at, at + 7, 0.9)]
+
+    sources = [Source("", "Nothing here."), Source("", "Send it within 30 days.")]
+    limits = roundtrip.Limits()
+    assert roundtrip.answerable(Points(), "?", sources, 1, (8, 22), limits).reason == ""
+    assert roundtrip.answerable(Points(), "?", sources, 1, (0, 7), limits).reason == "reader: other words"
+    assert roundtrip.answerable(Points(), "?", sources, 0, (0, 7), limits).reason == "reader: other words"
+    assert roundtrip.unanswerable(Points(), "?", sources, limits).reason == "reader: sees an answer"
+    assert roundtrip.unanswerable(Points(), "?", sources, roundtrip.Limits(most_support=0.9)).reason == ""
+
+
+def test_passages_that_other_people_may_read_never_share_a_row(made_rows):
+    found = lines(made_rows)
+    assert any(row["document"] == "leave.md" for row in found)
+    for row in found:
+        assert len({name.startswith("leave.md") for name in row["passages"]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"id": "a", "document": "d", "text": "x"}', "line 2: .*headings"),
+        ("[1, 2]", "line 2: a JSON object is needed, not list"),
+        ('{"id": "first", "document": "d", "headings": [], "text": "x"}', "line 2: the id 'first' stands on an earlier line"),
+        ("{", "line 2"),
+        ('{"id": "a", "document": "d", "headings": "x", "text": "x"}', "headings a list of strings"),
+    ],
+)  # fmt: skip
+def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, line, says):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "first", "document": "d", "headings": [], "text": "x"}\n' + line + "\n")
+    with pytest.raises(DataError, match=says):
+        passages.count(path)
+    with pytest.raises(DataError):
+        synthesize.make(synthesize.SynthesizeConfig(passages=path, rows=tmp_path / "r.jsonl", model=BASE))
+    assert not (tmp_path / "r.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [({"most_sources": 9}, "1 to 8"), ({"least_f1": 2.0}, "share from 0 to 1"), ({"per_passage": 0}, "at least 1"), ({"model": Path("nowhere")}, "no model")],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(texts, tmp_path, setting, says):
+    with pytest.raises(RecipeError, match=says):
+        synthesize.make(
+            synthesize.SynthesizeConfig(passages=texts, rows=tmp_path / "r.jsonl", **{"model": BASE, **setting})
+        )
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no passages"):
+        synthesize.make(
+            synthesize.SynthesizeConfig(passages=write(tmp_path / "p.jsonl", []), rows=tmp_path / "r.jsonl", model=BASE)
+        )
+
+
+def test_the_command_line_stands_above_the_recipe(texts, tmp_path):
+    plan = recipe.Recipe("x", Path(), tmp_path, {"synthesize": {"seed": 3, "model": "nowhere"}})
+    with pytest.raises(RecipeError, match="per_passage is 0"):
+        synthesize.of_command(plan, {"passages": texts, "model": BASE, "seed": None}, ["per_passage=0"])
+    with pytest.raises(RecipeError, match="key=value"):
+        synthesize.of_command(plan, {}, ["per_passage"])
+
+
+@pytest.mark.slow  # starts two processes that each load torch and the models
+def test_the_command_with_two_workers_gives_the_rows_of_one(texts, tmp_path):
+    outputs = []
+    for workers in ("1", "2"):
+        out = tmp_path / f"rows{workers}.jsonl"
+        command = [
+            sys.executable,
+            "-m",
+            "trainer.cli",
+            "synthesize",
+            str(texts),
+            "--out",
+            str(out),
+            "--model",
+            str(BASE),
+        ]
+        command += ["--workers", workers, "--set", "shelf=4", "--seed", "7"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str(out)
+        assert "passages/s" in done.stderr
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+# --- questions --------------------------------------------------------------------------------------------------------
+
+
+def test_an_encoder_writes_no_questions_and_says_why():
+    assert "encoder" in can_ask({"kind": "encoder"})
+    assert "not taught to ask" in can_ask({"kind": "trunk"})
+    assert can_ask({"kind": "trunk", "tasks": ["ask"]}) == ""
