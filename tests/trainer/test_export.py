@@ -80,6 +80,22 @@ def test_each_precision_is_opened_again_and_reads_alike(run, sharp, words, preci
     assert check == ({} if precision == "fp32" else {"f1_full": 100.0, "f1": 100.0, "answerable": 12})
 
 
+def test_the_product_serves_from_the_folder_and_names_a_damaged_one(run):
+    from rag.errors import ModelError
+    from rag.read import open_reader
+    from rag.types import Passage
+
+    folder = export.export(plan_of(run))
+    passage = Passage(0, 0, "rules", 1, 0, len(page(7)), page(7), None)
+    reading = open_reader(folder).read("What is rule 7?", [passage])
+    assert reading.spans
+    assert passage.text[reading.spans[0].start : reading.spans[0].end].strip()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"model\.safetensors is not the file that was exported"):
+        open_reader(folder)
+
+
 def test_a_smaller_precision_makes_a_smaller_file(run):
     sizes = []
     for precision in ("fp32", "bf16", "int8"):
