@@ -106,7 +106,7 @@ class Shelf:
 
 
 def answerable(
-    reader: SourceReader, question: str, sources: Sequence[Source], gold: int, span: tuple[int, int], limits: Limits
+    reader: SourceReader, question: str, sources: Sequence[Source], *, gold: int, span: tuple[int, int], limits: Limits
 ) -> Verdict:
     """Does the reader return the span from the sources as they stand in the row?"""
     answer = sources[gold].text[span[0] : span[1]]

@@ -27,7 +27,7 @@ def write(
 ) -> dict[str, Any]:
     """Measure the rows and write both reports. Without matplotlib the page is left out, and a line says so."""
     made, kept, refused = (_summed(tallies, key) for key in ("made", "kept", "refused"))
-    report = {
+    report: dict[str, Any] = {
         "passages": sum(int(tally["passages"]) for tally in tallies),
         "rows": {"written": 0, "repeated": repeated},
         "made_by_kind": dict(made.most_common()),

@@ -23,6 +23,7 @@ from trainer.asking.sentences import Asked, sentences
 from trainer.chat import Source
 from trainer.model import Cache
 from trainer.reading import TrunkReader
+from trainer.tokenizer import RESERVED
 
 LONGEST = 40  # tokens of a question
 _SPAN = re.compile(
@@ -72,7 +73,7 @@ class Writer:
         said: list[int] = []
         while len(said) < LONGEST:
             token = draw(model.logits(state), self.temperature, self.top_p, generator)
-            if token < len(chat.RESERVED):
+            if token < len(RESERVED):
                 return chat.heard(said, words)
             said.append(token)
             state = model(self.reader.tensor([token]), cache=cache)[0, -1]
