@@ -24,9 +24,12 @@ STAGES = {  # stage -> where its function is
     "rows": ("trainer.mixture", "make", "Make reading rows from question files and structured text."),
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse and quote."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
+    "synthesize": ("trainer.synthesize", "synthesize", "Make questions, answers and refusals from passages."),
+    "embedder": ("trainer.embedder", "embedder", "Tune the retriever on questions; an index stays valid."),
     "evaluate": ("trainer.evaluate", "evaluate", "Bits per byte, span F1, refusals, evidence."),
     "export": ("trainer.export", "export", "Write the folder that the product, transformers or llama.cpp opens."),
 }
+LEARNING = ("pretrain", "finetune", "reader")  # they offer --dry-run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train a small model of your own, stage by stage.")
 
@@ -34,6 +37,8 @@ Config = Annotated[Path, typer.Option(help="Recipe, such as configs/tiny.toml.")
 Data = Annotated[Path | None, typer.Option(help="Folder of raw data, instead of the recipe's.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of results, instead of the recipe's.")]
 To = Annotated[str | None, typer.Option(help="Layout: model (what the product opens), huggingface or gguf.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what the run would take, and write nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The dry run's answer as one JSON object.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value.")]
 
 
@@ -43,6 +48,27 @@ def add_stage(name: str) -> None:
 
     def command(config: Config, data: Data = None, out: Out = None, overrides: Overrides = None) -> None:
         run(lambda plan: getattr(import_module(module), function)(plan), config, data, out, overrides or [])
+
+    app.command(name, help=text)(command)
+
+
+def add_learning(name: str) -> None:
+    """Offer a stage that learns: it can be asked what it would take."""
+    module, function, text = STAGES[name]
+
+    def command(
+        config: Config,
+        data: Data = None,
+        out: Out = None,
+        overrides: Overrides = None,
+        dry_run: DryRun = False,
+        as_json: AsJson = False,
+    ) -> None:
+        def told(plan: recipe.Recipe) -> Path | str:
+            stage = getattr(import_module(module), function)
+            return recipe.dry_run(stage, plan, as_json=as_json) if dry_run else stage(plan)
+
+        run(told, config, data, out, overrides or [])
 
     app.command(name, help=text)(command)
 
@@ -64,12 +90,44 @@ def add_export() -> None:
     app.command("export", help=STAGES["export"][2])(command)
 
 
+def synthesize(  # one parameter an option
+    passages: Annotated[Path | None, typer.Argument(help="JSONL of passages: id, document, headings, text.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="The rows' file (.jsonl), or a recipe's folder of results.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder that judges, such as models/base.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Recipe with a section for this stage.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal rows.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Override: synthesize.key=value.")] = None,
+) -> None:
+    """Make questions, exact answers and refusals from PASSAGES; a report of what was kept and why stands beside them."""
+    rows, folder = (out, None) if out and out.suffix == ".jsonl" else (None, out)
+    given = {"passages": passages, "rows": rows, "model": model, "seed": seed, "workers": workers}
+
+    def stage() -> Path:
+        nothing = recipe.Recipe("synthesize", Path(), folder or Path("runs/synthesize"), {})
+        plan = recipe.load(config, out=folder) if config else nothing
+        made: Path = import_module("trainer.synthesize").of_command(plan, given, overrides or [])
+        return made
+
+    tell(stage)
+
+
 def run(
-    stage: Callable[[recipe.Recipe], Path], config: Path, data: Path | None, out: Path | None, overrides: list[str]
+    stage: Callable[[recipe.Recipe], Path | str],
+    config: Path,
+    data: Path | None,
+    out: Path | None,
+    overrides: list[str],
 ) -> None:
     """Run a stage of a recipe and print where its result is."""
+    tell(lambda: stage(recipe.load(config, data=data, out=out, overrides=overrides)))
+
+
+def tell(work: Callable[[], Path | str]) -> None:
+    """Print what the work gives; an error of ours is one line, and the exit code 1."""
     try:
-        typer.echo(stage(recipe.load(config, data=data, out=out, overrides=overrides)))
+        typer.echo(work())
     except TrainerError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(1) from error
@@ -78,6 +136,10 @@ def run(
 for _name in STAGES:
     if _name == "export":
         add_export()
+    elif _name == "synthesize":
+        app.command(_name)(synthesize)
+    elif _name in LEARNING:
+        add_learning(_name)
     else:
         add_stage(_name)
 

@@ -1,34 +1,39 @@
 """The one training loop: accumulate, clip, step, log, save, and go on after a stop. It knows no stage.
 
-    batches(step) ─► counts over the whole step ─► for each micro-batch: loss sums / counts ─► backward ─► clip ─► step
+    batches(step) ─► pieces of this device ─► backward over all of them ─► clip ─► step ─► log ─► save
 
 Takes   a model, `batches.step(n)` (micro-batches of step n: a pure function of n) and `losses` (sums by term).
 Gives   a folder of checkpoints; run again after a stop, it goes on from the newest and, on a CPU, ends with equal bits.
-Counts  a term's sum is divided by its count over all micro-batches of the step: a token weighs the same anywhere.
-Chance  is seeded by (seed, step), so a step draws the same numbers whether or not the run was stopped before it.
-Writes  metrics.jsonl (one line every `log_every` steps) beside the checkpoints, and a line of progress to stderr.
+Counts  a term's sum is divided by its count over all micro-batches of the step and all devices: a token weighs the same
+        anywhere (step.py).
+Chance  is seeded by (seed, step, piece), so a step draws the same numbers whether or not the run was stopped before it,
+        and on however many devices.
+Refuses to go on with a loss that is no number or that left its course, naming the last good checkpoint.
+Writes  metrics.jsonl beside the checkpoints, and a line of progress to stderr (progress.py).
 """
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from trainer import checkpoint, optim
-from trainer.energy import Meter
+from trainer import checkpoint, distributed, flops, machine, optim
+from trainer.average import Average
 from trainer.errors import DivergedError, RecipeError
+from trainer.machine import pick_device as pick_device
+from trainer.progress import Log, Seen, Watch, smooth
+from trainer.step import Batch as Batch
+from trainer.step import Batches as Batches
+from trainer.step import Learnt, Piece, Step, bytes_of_a_row, parts_of, rows_of, share
+from trainer.step import Losses as Losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,34 +41,23 @@ class LoopConfig(optim.OptimConfig):
     """What every stage of training can choose."""
 
     clip: float = 1.0  # largest norm of the gradient
+    ema: float = 0.0  # decay of the averaged weights, such as 0.999; 0: none
     seed: int = 1
-    device: str = "auto"  # cuda where there is one, else cpu
+    device: str = "auto"  # cuda where there is one that holds the model, else cpu
     precision: str = "auto"  # bf16 where a short probe finds it faster, else fp32
+    parallel: str = "ddp"  # under torchrun: "ddp" keeps the weights whole on each device, "fsdp" shares them out
+    rows_at_a_time: int = 0  # of a micro-batch, where its rows stand alone; 0: as many as memory holds
     compile: bool = False  # torch.compile: pays on a GPU, for runs of many minutes
     checkpoint_every: int = 500  # steps
-    keep: int = 2  # checkpoints
+    keep: int = 2  # checkpoints, beside the best
+    evaluate_every: int = 0  # steps between looks at held-out text, where the stage has some; 0: never
+    patience: int = 20  # steps in a row with a loss far above the usual before the run stops; 0: never stop for that
     log_every: int = 20  # steps
     minutes: float = 0.0  # stop after this long with a checkpoint, to go on another time; 0: run to the end
-
-
-class Batch(NamedTuple):
-    """One micro-batch: arrays for the model, and how much each loss term of it counts."""
-
-    arrays: dict[str, npt.NDArray[Any]]
-    counts: dict[str, float]  # term -> how many tokens, rows or sources its sum runs over
-    tokens: int  # for the speed that is shown
-    kind: str = ""  # what the stage's loss tells apart
-
-
-class Batches(Protocol):
-    """Where batches come from: the same step gives the same batches, always."""
-
-    def step(self, number: int) -> Sequence[Batch]:
-        """The micro-batches of one step."""
-        ...
-
-
-Losses = Callable[[Any, Mapping[str, Tensor], str], dict[str, Tensor]]  # (model, arrays, kind) -> sums by term, nats
+    price_per_kwh: float = 0.0  # in the currency of the card
+    price_per_hour: float = 0.0  # of a device, likewise
+    currency: str = "EUR"
+    dry_run: bool = False  # measure a little, say what the run would take, and write nothing (estimate.py)
 
 
 def train(
@@ -75,162 +69,210 @@ def train(
     folder: Path,
     identity: Mapping[str, Any],
     weights: Mapping[str, float] | None = None,
+    held: Batches | None = None,
 ) -> Path:
-    """Run to `config.steps`; returns the folder of the last checkpoint.
+    """Run to `config.steps`; returns the folder of the last checkpoint, and leaves the model with its weights.
 
     identity: what a checkpoint must share with this run to be continued (sizes, tokenizer, batches).
     weights: how much each term counts in the total; 1 where not named.
+    held: micro-batches that are not learnt from (its step 0); their loss, looked at every `evaluate_every` steps,
+        names the best checkpoint. Without them the smoothed training loss does.
     """
-    device = torch.device(pick_device(config.device))
-    model.to(device).train()
-    optimisers = optim.build(model, config)
-    newest = checkpoint.latest(folder)
-    state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "joules": 0.0}
-    if newest is not None:
-        state = checkpoint.restore(newest, model, optimisers, identity)
-    state |= {"identity": dict(identity), "steps": config.steps, "seed": config.seed, "device": str(device)}
-    if "precision" not in state:  # a run keeps the precision it began with
-        state["precision"] = pick_precision(config.precision, device)
-    meter = Meter(threads=torch.get_num_threads(), cuda=device.type == "cuda")
-    state["energy_method"] = meter.method
-    compiled = torch.compile(model) if config.compile else model
-    run = Run(compiled, losses, dict(weights or {}), device, str(state["precision"]))
-    log = Log(folder, config, state, meter)
-    with ThreadPoolExecutor(1) as ahead:  # the next step's batches are made while this one computes
-        coming = ahead.submit(batches.step, state["step"])
-        while state["step"] < config.steps:
-            micro = coming.result()
-            coming = ahead.submit(batches.step, state["step"] + 1)
-            torch.manual_seed(config.seed * 1_000_003 + state["step"])
-            optim.set_rate(optimisers, optim.factor(state["step"], config))
-            means = run.backward(micro)
-            norm = float(nn.utils.clip_grad_norm_(model.parameters(), config.clip))
-            if not (math.isfinite(norm) and all(map(math.isfinite, means.values()))):
-                raise DivergedError(
-                    f"step {state['step']}: loss {means}, gradient norm {norm}; the last good checkpoint is "
-                    f"{checkpoint.latest(folder) or 'none'}; go on with a lower peak_learning_rate"
-                )
-            for optimiser in optimisers:
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-            state["step"] += 1
-            state["tokens"] += sum(batch.tokens for batch in micro)
-            paused = log.step(means, norm)
-            if paused or state["step"] % config.checkpoint_every == 0 or state["step"] == config.steps:
-                log.account()
-                newest = checkpoint.save(folder, model, optimisers, state, keep=config.keep)
-            if paused:
-                break
-        coming.cancel()
-    if newest is None:
+    if config.steps < 1:
         raise RecipeError(f"steps is {config.steps}; use at least 1")
-    model.eval()
-    return newest
+    needed = 16 * sum(weight.numel() for weight in model.parameters())  # weight, gradient and two moments in fp32
+    chosen = machine.choose_device(config.device, needed=needed)
+    with distributed.group(chosen.value) as device:
+        state, newest = begin(folder, identity)
+        model.to(device).train()
+        first = batches.step(state["step"])
+        why = settle(state, model, losses, config, first=first, device=device)
+        if config.dry_run:
+            from trainer import estimate  # it asks this module in turn
+
+            raise estimate.Estimated(estimate.measure(model, batches, losses, config, state=state, device=device))
+        if distributed.rank() == 0:
+            sys.stderr.write(f"{device}: {chosen.why}; {why}\n")
+        work = flops.per_token(model, first)
+        distributed.shard(model, device, config.parallel)
+        optimisers = optim.build(model, config)
+        average = Average(model, config.ema)
+        if newest is not None:
+            checkpoint.restore(newest, model, optimisers, average.weights)
+        checkpoint.clear(folder)
+        computer = distributed.together(model, torch.compile(model) if config.compile else model, losses, device)
+        step = Step(computer, dict(weights or {}), device, state["precision"])
+        run = Run(
+            model=model,
+            optimisers=optimisers,
+            average=average,
+            step=step,
+            parts=parts_of(first, state["rows_at_a_time"]),
+            config=config,
+            state=state,
+            folder=folder,
+            newest=newest,
+            log=Log(folder, config, state, device, work=work),
+            watch=Watch(config.patience),
+        )
+        saved = run.go(batches, held)
+        average.put(average.weights)
+        model.eval()
+    return saved
 
 
-@dataclass(frozen=True)
+def begin(folder: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], Path | None]:
+    """The state of the newest checkpoint, if it belongs to this run; else that of a new run."""
+    state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "joules": 0.0}
+    newest = checkpoint.latest(folder)
+    if newest is not None:
+        state = checkpoint.read_state(newest)
+        checkpoint.check_identity(newest, state.get("identity", {}), identity)
+    return state | {"identity": dict(identity)}, newest
+
+
+def settle(
+    state: dict[str, Any],
+    model: nn.Module,
+    losses: Losses,
+    config: LoopConfig,
+    *,
+    first: Sequence[Batch],
+    device: torch.device,
+) -> str:
+    """Choose precision and rows at a time, as a run that goes on began with them; gives the choices with their reasons.
+
+    Both decide how sums are rounded, so a run that changed them would end with other bits.
+    """
+    precision, rows = machine.Choice(state.get("precision", ""), "as the run began"), rows_of(first[0])
+    if not precision.value:
+        precision = machine.choose_precision(config.precision, device)
+    fit = machine.Choice(str(state.get("rows_at_a_time", 0)), "as the run began")
+    if config.rows_at_a_time:
+        fit = machine.Choice(str(min(config.rows_at_a_time, rows)), "as the recipe says")
+    elif fit.value == "0" and rows == 1:
+        fit = machine.Choice("1", "its micro-batches are not cut")
+    elif fit.value == "0":
+        row = max(bytes_of_a_row(model, losses, b, device, precision.value) for b in (first[0], first[-1]))
+        learnt = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
+        share_of_all = distributed.world() if config.parallel == "fsdp" else 1
+        fixed = learnt * (4 if config.ema else 3) // share_of_all  # gradient, two moments, average
+        fit = machine.rows_that_fit(row, rows=rows, fixed=fixed, device=device)
+    threads = torch.get_num_threads()
+    warning = ""
+    if state.get("threads", threads) != threads and device.type == "cpu":
+        warning = f"; the run began with {state['threads']}: results stay equal up to rounding only"
+    taken = distributed.least(int(fit.value), device)
+    state |= {"precision": precision.value, "rows_at_a_time": taken, "threads": threads}
+    state |= {"device": str(device), "devices": distributed.world(), "steps": config.steps, "seed": config.seed}
+    state |= {"parallel": config.parallel, "currency": config.currency}
+    return (
+        f"{precision.value}: {precision.why}; {taken} of {rows} rows at a time: {fit.why}; "
+        f"{distributed.world()} device(s), {threads} thread(s){warning}"
+    )
+
+
+@dataclass(kw_only=True)
 class Run:
-    """One step's forward and backward passes."""
+    """A run while it goes."""
 
-    model: Any  # the module, compiled or not
-    losses: Losses
-    weights: dict[str, float]
-    device: torch.device
-    precision: str
+    model: nn.Module
+    optimisers: list[torch.optim.Optimizer]
+    average: Average
+    step: Step
+    parts: int  # that each micro-batch is cut into
+    config: LoopConfig
+    state: dict[str, Any]
+    folder: Path
+    newest: Path | None  # checkpoint
+    log: Log
+    watch: Watch
+    due: bool = False  # a checkpoint, put off while the loss looks odd
+    smoothed: float = 0.0  # training loss
 
-    def backward(self, micro: Sequence[Batch]) -> dict[str, float]:
-        """Add up gradients over micro-batches; gives the mean of each term in nats."""
-        counts: dict[str, float] = {}
-        for batch in micro:
-            for term, count in batch.counts.items():
-                counts[term] = counts.get(term, 0.0) + count
-        sums: dict[str, Tensor] = {}
-        for batch in micro:
-            arrays = {name: self.tensor(array) for name, array in batch.arrays.items()}
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-                terms = self.losses(self.model, arrays, batch.kind)
-            total = torch.zeros((), device=self.device)
-            for term, value in terms.items():
-                total = total + self.weights.get(term, 1.0) * value / max(counts.get(term, 0.0), 1.0)
-                sums[term] = sums.get(term, torch.zeros((), device=self.device)) + value.detach()
-            total.backward()  # type: ignore[no-untyped-call]
-        return {term: float(value) / max(counts.get(term, 0.0), 1.0) for term, value in sums.items()}
+    def go(self, batches: Batches, held: Batches | None) -> Path:
+        """Learn up to the last step, or until the minutes are over; gives the last checkpoint."""
+        state, config, began = self.state, self.config, time.monotonic()
+        kept = share(held.step(0), self.parts) if held and config.evaluate_every else []
+        with ThreadPoolExecutor(1) as ahead:  # the next step's batches are made while this one computes
+            coming = ahead.submit(self.pieces, batches, state["step"])
+            while state["step"] < config.steps:
+                pieces = coming.result()
+                if state["step"] + 1 < config.steps:
+                    coming = ahead.submit(self.pieces, batches, state["step"] + 1)
+                learnt, norm = self.learn(pieces)
+                rate = optim.factor(state["step"] - 1, config) * config.peak_learning_rate
+                last = state["step"] == config.steps
+                looked = self.look(kept) if kept and (state["step"] % config.evaluate_every == 0 or last) else None
+                self.log.step(Seen(learnt.means, norm, rate, looked))
+                over = 0 < config.minutes * 60 < time.monotonic() - began
+                paused = config.minutes > 0 and distributed.agree(over, self.step.device)
+                if self.worth_saving(looked, asked=paused or last):
+                    self.save()
+                if paused:
+                    coming.cancel()
+                    break
+        assert self.newest is not None  # steps is at least 1, and the last step is saved
+        return self.newest
 
-    def tensor(self, array: npt.NDArray[Any]) -> Tensor:
-        """An array on the device; ids become int64 there."""
-        tensor = torch.from_numpy(array.astype(np.int64) if array.dtype == np.uint16 else array)
-        return tensor.to(self.device, non_blocking=True)
+    def pieces(self, batches: Batches, number: int) -> list[Piece]:
+        """What this device computes of a step."""
+        return share(batches.step(number), self.parts)
 
-
-class Log:
-    """Progress for people, metrics for plots, and the account of time and energy."""
-
-    def __init__(self, folder: Path, config: LoopConfig, state: dict[str, Any], meter: Meter) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.config, self.state, self.meter = folder / "metrics.jsonl", config, state, meter
-        self.began = self.then = time.monotonic()
-        self.then_tokens = self.first_tokens = state["tokens"]
-        self.first_step, self.counted = state["step"], 0.0
-
-    def step(self, means: Mapping[str, float], norm: float) -> bool:
-        """Note one step; true when the run's minutes are over."""
-        state, now = self.state, time.monotonic()
-        last = state["step"] == self.config.steps
-        if state["step"] % self.config.log_every == 0 or last:
-            self.account()
-            speed = (state["tokens"] - self.then_tokens) / max(now - self.then, 1e-9)
-            left = (self.config.steps - state["step"]) * (now - self.began) / (state["step"] - self.first_step)
-            self.then, self.then_tokens = now, state["tokens"]
-            row = {
-                "step": state["step"],
-                **{term: round(value, 5) for term, value in means.items()},
-                "norm": round(norm, 4),
-                "rate": optim.factor(state["step"] - 1, self.config) * self.config.peak_learning_rate,
-                "tokens": state["tokens"],
-                "tokens_per_second": round(speed),
-                "seconds_left": round(left),
-                "kwh": round(state["joules"] / 3.6e6, 6),
-            }
-            with self.path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(row) + "\n")
-            shown = "  ".join(f"{term} {value:.4f}" for term, value in means.items())
-            sys.stderr.write(
-                f"step {state['step']}/{self.config.steps}  {shown}  {speed:,.0f} tokens/s  {left / 60:.1f} min left\n"
+    def learn(self, pieces: Sequence[Piece]) -> tuple[Learnt, float]:
+        """One step; gives what it came to and the gradient's norm. Raises DivergedError before a bad one is taken."""
+        state, config = self.state, self.config
+        optim.set_rate(self.optimisers, optim.factor(state["step"], config))
+        learnt = self.step.backward(pieces, seed=config.seed * 1_000_003 + state["step"])
+        norm = float(distributed.whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)))
+        complaint = self.watch.see(learnt.loss, norm)
+        if complaint:
+            raise DivergedError(
+                f"step {state['step']}: {complaint} ({learnt.means}, gradient norm {norm:.3g}); the last good "
+                f"checkpoint is {self.newest or 'none'}; go on with a lower peak_learning_rate"
             )
-        return not last and 0 < self.config.minutes * 60 < now - self.began
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        state["step"] += 1
+        state["tokens"] += learnt.tokens
+        self.average.update(state["step"])
+        self.smoothed = smooth(state, learnt.loss)
+        return learnt, norm
 
-    def account(self) -> None:
-        """Bring seconds and joules in the state up to now."""
-        elapsed, before = time.monotonic() - self.began, self.meter.joules
-        self.state["joules"] += self.meter.sample() - before
-        self.state["seconds"] += elapsed - self.counted
-        self.counted = elapsed
+    def look(self, pieces: Sequence[Piece]) -> float:
+        """Loss on held-out text, of the averaged weights where there are any."""
+        self.model.eval()
+        with self.average.swapped():
+            found = self.step.measure(pieces).loss
+        self.model.train()
+        return found
 
+    def worth_saving(self, looked: float | None, *, asked: bool) -> bool:
+        """Whether to save now: when it is due and the loss is not odd, when asked, and whenever a best was found."""
+        self.due = self.due or self.state["step"] % self.config.checkpoint_every == 0
+        found = looked is not None and self.note_best(looked, "held-out loss")
+        return found or asked or (self.due and not self.watch.high)
 
-def pick_device(wanted: str) -> str:
-    """`auto` is cuda where there is one."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    def note_best(self, loss: float, by: str) -> bool:
+        """Note this step if it is the best so far by the same measure."""
+        best = self.state.get("best", {})
+        if best.get("by") == by and best["loss"] <= loss:
+            return False
+        self.state["best"] = {"step": self.state["step"], "loss": loss, "by": by}
+        return True
 
-
-def pick_precision(wanted: str, device: torch.device) -> str:
-    """bf16 where it is faster here: some processors compute it natively, on others it costs twice the time."""
-    if wanted in ("bf16", "fp32"):
-        return wanted
-    if wanted != "auto":
-        raise RecipeError(f"precision is {wanted!r}; use 'auto', 'bf16' or 'fp32'")
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if seconds_of_matmul(torch.bfloat16) < 0.8 * seconds_of_matmul(torch.float32) else "fp32"
-
-
-def seconds_of_matmul(kind: torch.dtype) -> float:
-    """Best of a few products of the size that training spends its time on."""
-    a, b = torch.ones(1024, 512, dtype=kind), torch.ones(512, 1152, dtype=kind)
-    best = math.inf
-    for _ in range(6):
-        start = time.perf_counter()
-        _ = a @ b
-        best = min(best, time.perf_counter() - start)
-    return best
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.due = False
+        if self.state.get("best", {}).get("by") != "held-out loss":
+            self.note_best(self.smoothed, "smoothed training loss")
+        self.log.account()
+        self.newest = checkpoint.save(
+            self.folder,
+            self.model,
+            self.optimisers,
+            self.state,
+            keep=self.config.keep,
+            average=self.average.weights,
+        )

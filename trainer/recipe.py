@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import tomllib
 import types
@@ -122,9 +123,20 @@ def main(stage: Callable[[Recipe], Path], arguments: Sequence[str] | None = None
     parser.add_argument("--data", type=Path, help="folder of raw data, instead of the recipe's")
     parser.add_argument("--out", type=Path, help="folder of results, instead of the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one setting")
+    parser.add_argument("--dry-run", action="store_true", help="say what the run would take, and write nothing")
+    parser.add_argument("--json", action="store_true", help="the dry run's answer as one JSON object")
     given = parser.parse_args(arguments)
     try:
-        result = stage(load(given.config, data=given.data, out=given.out, overrides=given.set))
+        plan = load(given.config, data=given.data, out=given.out, overrides=given.set)
+        result = dry_run(stage, plan, as_json=given.json) if given.dry_run else stage(plan)
     except TrainerError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    sys.stdout.write(f"{result}\n")
+    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
+        sys.stdout.write(f"{result}\n")
+
+
+def dry_run(stage: Callable[[Recipe], Path], plan: Recipe, *, as_json: bool) -> str:
+    """What a stage would take on this machine, in words or as JSON."""
+    from trainer import estimate  # it imports torch, which reading a recipe does not need
+
+    return estimate.report(stage, plan, as_json=as_json)

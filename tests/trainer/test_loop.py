@@ -19,9 +19,9 @@ from tests.trainer.office import page
 from trainer import checkpoint, data, loop, optim
 from trainer.data import Packed, Written
 from trainer.errors import CheckpointError, DivergedError
-from trainer.loop import Batch, Run
 from trainer.model import Transformer
 from trainer.pretrain import PretrainConfig, TextBatches, text_losses
+from trainer.step import Batch, Piece, Step
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = PretrainConfig(
@@ -128,7 +128,8 @@ def test_a_token_weighs_the_same_wherever_it_lands(model):
 
     def gradients(micro):
         model.zero_grad()
-        means = Run(model, text_losses, {}, torch.device("cpu"), "fp32").backward(micro)
+        step = Step(lambda arrays, kind: text_losses(model, arrays, kind), {}, torch.device("cpu"), "fp32")
+        means = step.backward([Piece(number, batch) for number, batch in enumerate(micro)]).means
         return means["causal"], torch.cat([w.grad.flatten() for w in model.parameters() if w.grad is not None])
 
     together, one = gradients([batch([0, 1, 2, 3])])
