@@ -279,6 +279,7 @@ def _finish(
         nearest=nearest,
         reason=reason,
         notices=tuple(course.notices),
+        query_side=course.parts.embedder.query_side,
     )
     return replace(result, answer_id=course.parts.audit.record("answer", course.person, _payload(course, result)))
 
@@ -315,6 +316,7 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
         "threshold": round(course.threshold, 6),
         "model": course.reader.name,
         "speaker": course.speaker,
+        "embedder": course.parts.embedder.identity,
         "settings": {"strictness": settings.strictness, "fusion_weight": settings.fusion_weight},
         "answer": {name: value for name, value in result.as_dict().items() if name != "answer_id"},
     }

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     strictness: Strictness | float = "normal"  # a number from 0 to 1 replaces the model's own threshold
     fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
+    query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
     endpoint: Endpoint = Endpoint()
 
     def __init__(self, **given: Any) -> None:

@@ -43,6 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
     found += [_tesseract(), _disk(settings), _index(settings)]
     for name, look, fix in (
         ("embedder", _embedder, "pip install -c constraints.txt -e ."),
+        ("query side", _query_side, "tune one anew: trainer embedder, or go without: GROUNDLING_QUERY_SIDE=none"),
         ("model", _model, "train one by the recipe in models/README.md, or name a model folder with --model"),
     ):
         found.append(_guarded(name, look, settings, fix))
@@ -105,6 +106,14 @@ def _embedder(settings: Settings) -> str:
     embedder.embed(["The weights load, and the precision is chosen, with the first text."])
     precision = getattr(embedder, "precision", "unknown precision")
     return f"{settings.embedder}, {embedder.dimension} numbers, {precision} on {os.cpu_count()} cores"
+
+
+def _query_side(settings: Settings) -> str:
+    from rag.embed import open_embedder
+
+    embedder = open_embedder(settings)
+    embedder.embed_questions(["Does it open, and belong to this embedder?"])
+    return embedder.query_side or "the embedder itself"
 
 
 def _model(settings: Settings) -> str:

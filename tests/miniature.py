@@ -18,6 +18,7 @@ class WordCounts:
     """A real embedder in miniature: words hashed into 512 numbers, so that shared words mean a high cosine."""
 
     dimension = 512
+    query_side = ""
 
     def __init__(self, identity: str = "word-counts") -> None:
         self.identity = identity
@@ -30,6 +31,9 @@ class WordCounts:
             for word in text.lower().replace(".", "").split():
                 row[sum(ord(c) * 31**i for i, c in enumerate(word)) % self.dimension] += 1
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def embed_questions(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self.embed(texts)
 
 
 def text_hash(text: str) -> str:

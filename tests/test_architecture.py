@@ -21,7 +21,7 @@ LAYERS = [
     {"", "types", "errors", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
     {
-        "discover", "load", "parse", "clean", "chunk", "units", "embed", "retrieve", "rerank", "memory", "followup",
+        "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters",
     },
     {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay"},

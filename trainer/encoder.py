@@ -11,6 +11,7 @@ Source  Devlin et al., BERT, arXiv:1810.04805; Wang et al., MiniLM, arXiv:2002.1
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,13 +113,18 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
 
     @classmethod
-    def from_folder(cls, folder: Path) -> Encoder:
+    def from_folder(cls, folder: Path, changed: Mapping[str, Tensor] | None = None) -> Encoder:
         """Load weights and tokenizer from a Hugging Face BERT folder; returned in eval mode, fp32.
 
+        changed: tensors by the folder's names that take the place of its own.
         Raises FileNotFoundError for a missing file and ValueError for tensors that do not fit.
         """
         encoder = cls(EncoderConfig.from_hugging_face(folder / "config.json"))
-        tensors = from_hugging_face(load_file(folder / "model.safetensors"), encoder.config.layers)
+        own = load_file(folder / "model.safetensors")
+        unknown = sorted(set(changed or ()) - set(own))
+        if unknown:
+            raise ValueError(f"{folder}: tensor {unknown[0]} is to be changed, but is none of the folder's")
+        tensors = from_hugging_face({**own, **(changed or {})}, encoder.config.layers)
         encoder.load(tensors, where=str(folder))
         encoder.tokenizer = load_tokenizer(folder / "tokenizer.json")
         return encoder.eval()

@@ -76,6 +76,8 @@ def _command(script: Path, address: str, port: int) -> list[str]:
 def _environment(settings: Settings) -> dict[str, str]:
     """What was given on our command line, for the process that draws the pages."""
     given = {"INDEX": settings.index.resolve(), "MODEL": settings.model.resolve(), "STRICTNESS": settings.strictness}
+    if settings.query_side is not None:
+        given["QUERY_SIDE"] = settings.query_side.resolve() if settings.query_side.is_dir() else settings.query_side
     return os.environ | {PREFIX + name: str(value) for name, value in given.items()}
 
 
