@@ -1,231 +1,152 @@
-"""From a pretrained trunk to a grounded one: it points at the answer, knows when none is there, and says it.
+"""From a pretrained trunk to a grounded one: it points at answers, knows when none is there, speaks and converses.
 
-    OUT/rows/train.jsonl ─► sources and their order, anew each epoch ─► chat.render ─► batches of like length ─► loop
+    base ─► adapters, if any ─► Lessons, mixed by shares ─► loop ─► merged ─► OUT/finetune/step-N
+      └───► measured ──────────────────────────────────────────────► measured again ─► OUT/retention.json
 
-Takes   the newest checkpoint of `OUT/pretrain` (or `base`) and reading rows; where `OUT/rows` is missing,
-        `mixture.py` makes them.
-Gives   `OUT/finetune/step-N`.
-Loss    span (cross-entropy of start and end over all text tokens of all sources), support (is there an answer at all),
-        evidence (for each source), answer (next token of the spoken part, looking back only). Rows whose gold source is
-        withheld teach refusing: few questions in print are unanswerable.
-Left out: adapters and replay of general text against forgetting.
+Takes   the newest checkpoint of `OUT/pretrain` (or `base`), and what lessons.py finds of rows, dialogues and text.
+Gives   `OUT/finetune/step-N`; with `lora_rank` adapters learn alone in `OUT/lora`, are saved as `OUT/adapter` and
+        merged into a plain checkpoint. `OUT/retention.json` compares base and result; what was lost is a warning.
+Refuses a base of another tokenizer, a share for rows that are not there, own rows that have no assistant's turn.
+Warns   before the start where rows, epochs and rate are known to wreck a small model (caution.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from trainer import chat, checkpoint, loop, mixture, recipe, rows, tokenizer
-from trainer.chat import Source
+from trainer import caution, checkpoint, files, loop, lora, recipe, retention, tokenizer
 from trainer.errors import DataError, RecipeError
-from trainer.loop import Batch
-from trainer.model import allowed_pairs
-from trainer.pretrain import bare, next_token_nats
-from trainer.rows import ReadingRow
+from trainer.lessons import KINDS, FinetuneConfig, Lessons, losses, weights
+from trainer.model import Transformer
+from trainer.pointing import RowBatches as RowBatches
+from trainer.shares import Mixed
 from trainer.tokenizer import Tokenizer
-
-WINDOW = 32  # batches among which rows of like length are brought together
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(loop.LoopConfig):
-    """Settings of fine-tuning."""
-
-    base: Path | None = None  # checkpoint to start from; the newest of this run's pretraining when not given
-    rows: Path | None = None  # reading rows; OUT/rows/train.jsonl when not given
-    length: int = 1024  # tokens of prompt and answer together
-    rows_per_batch: int = 16
-    rows_per_step: int = 32
-    least_sources: int = 1
-    most_sources: int = 4
-    withheld: float = 0.3  # share of rows that are shown without their gold source
-    spoken_tokens: int = 96  # longest answer with quotation that is learnt
-    term_weights: dict[str, float] = field(default_factory=lambda: {"answer": 0.5})  # 1 where not named
-
-
-class Example(NamedTuple):
-    """One row as it is shown this time."""
-
-    ids: list[int]  # prompt and spoken part
-    prompt: int  # tokens of the prompt
-    text: list[int]  # positions of text tokens
-    marks: list[int]  # position of each <|source|>
-    gold: int  # which source answers, or -1
-    span: tuple[int, int]  # positions of first and last token, or (-1, -1)
-
-
-class RowBatches:
-    """Reading rows as padded batches; which rows, sources and order follow from the step's number alone."""
-
-    def __init__(self, examples: Sequence[ReadingRow], words: Tokenizer, config: FinetuneConfig) -> None:
-        if config.rows_per_step % config.rows_per_batch:
-            raise RecipeError(
-                f"rows_per_step {config.rows_per_step} is no multiple of {config.rows_per_batch}, a batch"
-            )
-        if len(examples) < config.rows_per_batch:
-            raise DataError(f"{len(examples)} rows do not fill a batch of {config.rows_per_batch}; give more rows")
-        self.rows, self.words, self.config = examples, words, config
-        self.micro = config.rows_per_step // config.rows_per_batch
-        self.per_epoch = len(examples) // config.rows_per_batch  # batches
-        self.order: tuple[int, np.ndarray] = (-1, np.empty(0))
-
-    def step(self, number: int) -> Sequence[Batch]:
-        """The micro-batches of one step."""
-        return [self.batch(number * self.micro + m) for m in range(self.micro)]
-
-    def batch(self, number: int) -> Batch:
-        """Batch `number` of an endless sequence of epochs."""
-        epoch, position = divmod(number, self.per_epoch)
-        if self.order[0] != epoch:
-            self.order = (epoch, self.arrange(epoch))
-        chance = np.random.default_rng([self.config.seed, 3, number])
-        return collate([self.show(self.rows[i], chance) for i in self.order[1][position]], self.words)
-
-    def arrange(self, epoch: int) -> np.ndarray:
-        """Row numbers [batches, rows of a batch]: shuffled, like lengths together inside windows, shuffled."""
-        chance = np.random.default_rng([self.config.seed, 2, epoch])
-        size = self.config.rows_per_batch
-        order = chance.permutation(len(self.rows))[: self.per_epoch * size]
-        lengths = np.array([len(row.question) + sum(len(text) for _, text in row.sources) for row in self.rows])
-        for at in range(0, len(order), WINDOW * size):
-            part = order[at : at + WINDOW * size]
-            order[at : at + len(part)] = part[np.argsort(lengths[part], kind="stable")]
-        return chance.permutation(order.reshape(-1, size))
-
-    def show(self, row: ReadingRow, chance: np.random.Generator) -> Example:
-        """Choose sources and their order, and render them."""
-        misses = [Source(*s) for s in (row.sources[1:] if row.spans else row.sources)]
-        gold = bool(row.spans) and not (misses and chance.random() < self.config.withheld)
-        count = int(chance.integers(self.config.least_sources, self.config.most_sources + 1))
-        taken = chance.permutation(len(misses))[: max(0 if gold else 1, count - gold)]
-        sources = [misses[i] for i in taken]
-        at = -1
-        if gold:
-            at = int(chance.integers(len(sources) + 1))
-            sources.insert(at, Source(*row.sources[0]))
-        prompt = chat.render(row.question, sources, self.words, limit=self.config.length - self.config.spoken_tokens)
-        span, spoken = None, chat.refused(self.words)
-        if gold:
-            start, end = row.spans[int(chance.integers(len(row.spans)))]
-            span = chat.token_span(prompt.sources[at], start, end)
-            if span is None:
-                at = -1  # the answer was cut off, so what is shown holds none
-            else:
-                text = sources[at].text
-                spoken = chat.spoken(text[start:end], [(at + 1, sentence(text, start, end))], self.words)
-        spoken = spoken[: self.config.spoken_tokens]
-        return Example(
-            [*prompt.ids, *spoken],
-            len(prompt.ids),
-            [s.first + i for s in prompt.sources for i in range(len(s.offsets))],
-            [s.mark for s in prompt.sources],
-            at,
-            span or (-1, -1),
-        )
-
-
-def sentence(text: str, start: int, end: int) -> str:
-    """The sentence (or line) around characters [start, end).
-
-    >>> sentence("We open at 9. Lunch is at 12. Bye.", 25, 27)
-    'Lunch is at 12.'
-    """
-    begin = max((m.end() for m in re.finditer(r"(?<=[.!?])\s+|\n+", text) if m.end() <= start), default=0)
-    close = re.compile(r"(?<=[.!?])(?=\s)|\n|$").search(text, end)
-    return text[begin : close.start() if close else len(text)].strip()
-
-
-def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
-    """Pad to the longest row. Padding is document -1, which sees nothing but itself."""
-    time = max(len(e.ids) for e in examples) - 1
-    sources, size = max(len(e.marks) for e in examples), len(examples)
-    arrays = {
-        "ids": np.full((size, time), words.pad, dtype=np.int64),
-        "targets": np.full((size, time), -100, dtype=np.int64),  # next token of the spoken part
-        "documents": np.full((size, time), -1, dtype=np.int64),
-        "prompt": np.array([e.prompt for e in examples], dtype=np.int64),  # [rows]
-        "text": np.zeros((size, time), dtype=bool),
-        "marks": np.zeros((size, sources), dtype=np.int64),
-        "evidence": np.full((size, sources), -1.0, dtype=np.float32),  # 1 gold, 0 not, -1 no such source
-        "span": np.array([e.span for e in examples], dtype=np.int64),  # [rows, 2]
-    }
-    for row, e in enumerate(examples):
-        arrays["ids"][row, : len(e.ids) - 1] = e.ids[:-1]
-        arrays["targets"][row, e.prompt - 1 : len(e.ids) - 1] = e.ids[e.prompt :]
-        arrays["documents"][row, : len(e.ids) - 1] = 0
-        arrays["text"][row, e.text] = True
-        arrays["marks"][row, : len(e.marks)] = e.marks
-        arrays["evidence"][row, : len(e.marks)] = np.arange(len(e.marks)) == e.gold
-    counts = {
-        "span": float((arrays["span"][:, 0] >= 0).sum()),
-        "support": float(size),
-        "evidence": float((arrays["evidence"] >= 0).sum()),
-        "answer": float((arrays["targets"] != -100).sum()),
-    }
-    return Batch(arrays, counts, tokens=sum(len(e.ids) - 1 for e in examples))
-
-
-def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001 (one kind)
-    """Sums in nats of the four terms.
-
-    ids, targets, documents, text: [rows, time]; prompt: [rows]; marks, evidence: [rows, sources]; span: [rows, 2].
-    """
-    allowed = allowed_pairs(arrays["documents"], causal=True, prefix=arrays["prompt"])  # [rows, 1, time, time]
-    states = model(arrays["ids"], allowed=allowed)  # [rows, time, width]
-    heads = bare(model).heads
-    at = torch.arange(len(states), device=states.device)  # [rows]
-    spans = heads.span(states).float()  # [rows, time, 2]
-    spans = spans.masked_fill(~arrays["text"][..., None], -1e9)
-    wanted = arrays["span"].masked_fill(arrays["span"] < 0, -100)  # [rows, 2]
-    # cross_entropy wants the classes second: [rows, time, 2] against [rows, 2]; half of each, so that a row counts once
-    span = functional.cross_entropy(spans, wanted, ignore_index=-100, reduction="sum") / 2
-    held = (arrays["span"][:, 0] >= 0).float()  # [rows]
-    support = heads.support(states[at, arrays["prompt"] - 1]).squeeze(-1).float()  # [rows]
-    evidence = heads.evidence(states[at[:, None], arrays["marks"]]).squeeze(-1).float()  # [rows, sources]
-    real = arrays["evidence"] >= 0  # [rows, sources]
-    return {
-        "span": span,
-        "support": functional.binary_cross_entropy_with_logits(support, held, reduction="sum"),
-        "evidence": functional.binary_cross_entropy_with_logits(
-            evidence[real], arrays["evidence"][real], reduction="sum"
-        ),
-        "answer": next_token_nats(bare(model), states, arrays["targets"]),
-    }
 
 
 def finetune(plan: recipe.Recipe) -> Path:
-    """Teach a pretrained trunk to read, refuse and quote; returns the last checkpoint. Run again, it goes on."""
+    """Teach a pretrained trunk to read, refuse, quote and converse; gives the last checkpoint."""
     config = plan.section("finetune", FinetuneConfig)
     words = tokenizer.load(plan.out / "tokenizer.json")
-    path = config.rows or plan.out / "rows" / "train.jsonl"
-    if config.rows is None and not path.is_file():
-        mixture.make(plan)
     torch.manual_seed(config.seed)
-    model = checkpoint.load(config.base or plan.out / "pretrain")
-    if model.config.vocabulary != words.size:
-        raise DataError(f"the checkpoint has {model.config.vocabulary} tokens, {plan.out}/tokenizer.json {words.size}")
-    if config.length > model.config.context:
-        raise RecipeError(f"[finetune] length {config.length} is above the model's context {model.config.context}")
-    names = ("length", "rows_per_batch", "rows_per_step", "least_sources", "most_sources", "withheld", "spoken_tokens")
+    base = config.base or plan.out / "pretrain"
+    model = checkpoint.load(base)
+    check(model, words, config, plan.out)
+    lessons = Lessons(plan, config, words)
+    sources = lessons.sources()
+    shares = {kind: config.shares[kind] / sum(config.shares[k] for k in sources) for kind in sources}
+    micro = config.rows_per_step // config.rows_per_batch
+    for warning in caution.warnings(lessons.sizes, shares, config):
+        sys.stderr.write(f"WARNING: {warning}\n")
+    kept = None if config.dry_run else Retained(plan, words, model, speaks=speaks(base))
     identity = {
         "model": checkpoint.describe(model.config),
         "tokenizer": words.identity,
-        "batches": {name: getattr(config, name) for name in (*names, "seed", "optimiser")},
+        "batches": {name: getattr(config, name) for name in NAMES},
+        "lessons": lessons.digests,
     }
-    batches = RowBatches(rows.read_rows(path), words, config)
     folder = plan.out / "finetune"
-    return loop.train(
-        model, batches, reading_losses, config, folder=folder, identity=identity, weights=config.term_weights
+    adapters = lora_config(config)
+    if adapters:
+        lora.add(model, adapters)
+        identity["lora"] = vars(adapters) | {"targets": list(adapters.targets)}
+        folder = plan.out / "lora"
+    last = loop.train(
+        model,
+        Mixed(sources, config.shares, micro=micro),
+        losses,
+        config,
+        folder=folder,
+        identity=identity,
+        weights=weights(shares, micro, config),
     )
+    state = checkpoint.read_state(last)
+    if state["step"] < config.steps or not first_process():
+        return last
+    if adapters:
+        last = merge(model, adapters, plan.out, state)
+    if kept:
+        kept.report(model, last)
+    return last
+
+
+NAMES = (
+    "length", "rows_per_batch", "rows_per_step", "least_sources", "most_sources", "withheld", "spoken_tokens",
+    "shares", "talk_length", "text_length", "seed", "optimiser",
+)  # fmt: skip
+
+
+def first_process() -> bool:
+    """Under torchrun only one process measures and merges."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def check(model: Transformer, words: Tokenizer, config: FinetuneConfig, out: Path) -> None:
+    """Refuse settings that do not fit the base."""
+    if model.config.vocabulary != words.size:
+        raise DataError(f"the checkpoint has {model.config.vocabulary} tokens, {out}/tokenizer.json {words.size}")
+    for name in ("length", "talk_length", "text_length"):
+        if getattr(config, name) > model.config.context:
+            raise RecipeError(
+                f"[finetune] {name} {getattr(config, name)} is above the model's context {model.config.context}"
+            )
+    unknown = sorted(set(config.shares) - set(KINDS))
+    if unknown or any(share < 0 for share in config.shares.values()) or not any(config.shares.values()):
+        raise RecipeError(f"[finetune] shares are {config.shares}; give some of {list(KINDS)} a share above 0")
+    if config.rows_per_step % config.rows_per_batch:
+        raise RecipeError(f"rows_per_step {config.rows_per_step} is no multiple of {config.rows_per_batch}, a batch")
+
+
+def speaks(base: Path) -> bool:
+    """Was this checkpoint (or the newest of this run) fine-tuned before?"""
+    found = base if (base / "state.json").is_file() else checkpoint.latest(base)
+    return found is not None and "lessons" in checkpoint.read_state(found).get("identity", {})
+
+
+def lora_config(config: FinetuneConfig) -> lora.LoraConfig | None:
+    """The adapters' settings, if there are to be any."""
+    if not config.lora_rank:
+        return None
+    return lora.LoraConfig(
+        rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout, targets=config.lora_targets
+    )
+
+
+def merge(model: Transformer, adapters: lora.LoraConfig, out: Path, state: Mapping[str, Any]) -> Path:
+    """Save the adapters alone, merge them, and write the plain checkpoint that evaluation and export open."""
+    lora.save(model, out / "adapter", adapters, about={"step": state["step"], "tokens": state["tokens"]})
+    lora.merge(model)
+    return checkpoint.save(out / "finetune", model, [], state, keep=1)
+
+
+# --- what was kept ----------------------------------------------------------------------------------------------------
+
+
+class Retained:
+    """The base's measures, taken once, and the comparison at the end."""
+
+    def __init__(self, plan: recipe.Recipe, words: Tokenizer, base: Transformer, *, speaks: bool) -> None:
+        """`speaks`: the base was fine-tuned before, so it may lose what it learnt to say."""
+        self.config = plan.section("retention", retention.RetentionConfig)
+        self.out, self.words = plan.out, words
+        self.path, identity = plan.out / "retention-before.json", lora.identity(base)
+        known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+        if known.get("base") != identity and first_process():
+            found = retention.measure(base, words, self.out, self.config, speaks=speaks)
+            files.write_json(self.path, {"base": identity, "measured": found})
+
+    def report(self, model: Transformer, last: Path) -> None:
+        """Measure again and write the comparison."""
+        before = json.loads(self.path.read_text(encoding="utf-8"))
+        after = retention.measure(model, self.words, self.out, self.config)
+        report = {"base": before["base"], "checkpoint": last.name}
+        retention.write(self.out, report | retention.compare(before["measured"], after, self.config))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""Reading rows as they are shown this time: sources chosen and put in order, the answer's span, what is to be said.
+
+    ReadingRow ─► some of its sources, the gold one among them or withheld ─► chat.render ─► Example ─► padded batch
+
+Takes   reading rows, the tokenizer, how many sources to show and how often to withhold the gold one.
+Gives   `RowBatches.batch(n)`, a pure function of n, and `reading_losses` over such a batch.
+Loss    span (cross-entropy of start and end over all text tokens of all sources), support (is there an answer at all),
+        evidence (for each source), answer (next token of the spoken part, looking back only). Rows whose gold source is
+        withheld teach refusing: few questions in print are unanswerable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer import attention, chat
+from trainer.chat import Source
+from trainer.errors import RecipeError
+from trainer.loop import Batch, LoopConfig
+from trainer.order import LikeLengths
+from trainer.pretrain import bare, next_token_nats
+from trainer.rows import ReadingRow
+from trainer.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowConfig(LoopConfig):
+    """How reading rows are shown."""
+
+    length: int = 1024  # tokens of prompt and answer together
+    rows_per_batch: int = 16
+    rows_per_step: int = 32
+    least_sources: int = 1
+    most_sources: int = 4
+    withheld: float = 0.3  # share of rows that are shown without their gold source
+    spoken_tokens: int = 96  # longest answer with quotation that is learnt
+
+
+class Example(NamedTuple):
+    """One row as it is shown this time."""
+
+    ids: list[int]  # prompt and spoken part
+    prompt: int  # tokens of the prompt
+    text: list[int]  # positions of text tokens
+    marks: list[int]  # position of each <|source|>
+    gold: int  # which source answers, or -1
+    span: tuple[int, int]  # positions of first and last token, or (-1, -1)
+
+
+class RowBatches:
+    """Reading rows as padded batches; which rows, sources and order follow from the number alone."""
+
+    def __init__(self, examples: Sequence[ReadingRow], words: Tokenizer, config: ShowConfig) -> None:
+        if config.rows_per_step % config.rows_per_batch:
+            raise RecipeError(
+                f"rows_per_step {config.rows_per_step} is no multiple of {config.rows_per_batch}, a batch"
+            )
+        self.rows, self.words, self.config = examples, words, config
+        self.micro = config.rows_per_step // config.rows_per_batch
+        lengths = [len(row.question) + sum(len(text) for _, text in row.sources) for row in examples]
+        self.order = LikeLengths(lengths, size=config.rows_per_batch, seed=config.seed)
+
+    def step(self, number: int) -> Sequence[Batch]:
+        """The micro-batches of one step."""
+        return [self.batch(number * self.micro + m) for m in range(self.micro)]
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of an endless sequence of epochs."""
+        chance = np.random.default_rng([self.config.seed, 3, number])
+        return collate([self.show(self.rows[i], chance) for i in self.order.batch(number)], self.words)
+
+    def show(self, row: ReadingRow, chance: np.random.Generator) -> Example:
+        """Choose sources and their order, and render them."""
+        misses = [Source(*s) for s in (row.sources[1:] if row.spans else row.sources)]
+        gold = bool(row.spans) and not (misses and chance.random() < self.config.withheld)
+        count = int(chance.integers(self.config.least_sources, self.config.most_sources + 1))
+        taken = chance.permutation(len(misses))[: max(0 if gold else 1, count - gold)]
+        sources = [misses[i] for i in taken]
+        at = -1
+        if gold:
+            at = int(chance.integers(len(sources) + 1))
+            sources.insert(at, Source(*row.sources[0]))
+        prompt = chat.render(row.question, sources, self.words, limit=self.config.length - self.config.spoken_tokens)
+        span, spoken = None, chat.refused(self.words)
+        if gold:
+            start, end = row.spans[int(chance.integers(len(row.spans)))]
+            span = chat.token_span(prompt.sources[at], start, end)
+            if span is None:
+                at = -1  # the answer was cut off, so what is shown holds none
+            else:
+                text = sources[at].text
+                spoken = chat.spoken(text[start:end], [(at + 1, sentence(text, start, end))], self.words)
+        spoken = spoken[: self.config.spoken_tokens]
+        return Example(
+            [*prompt.ids, *spoken],
+            len(prompt.ids),
+            [s.first + i for s in prompt.sources for i in range(len(s.offsets))],
+            [s.mark for s in prompt.sources],
+            at,
+            span or (-1, -1),
+        )
+
+
+def sentence(text: str, start: int, end: int) -> str:
+    """The sentence (or line) around characters [start, end).
+
+    >>> sentence("We open at 9. Lunch is at 12. Bye.", 25, 27)
+    'Lunch is at 12.'
+    """
+    begin = max((m.end() for m in re.finditer(r"(?<=[.!?])\s+|\n+", text) if m.end() <= start), default=0)
+    close = re.compile(r"(?<=[.!?])(?=\s)|\n|$").search(text, end)
+    return text[begin : close.start() if close else len(text)].strip()
+
+
+def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
+    """Pad to the longest row. Padding is document -1, which sees nothing but itself."""
+    time = max(len(e.ids) for e in examples) - 1
+    sources, size = max(len(e.marks) for e in examples), len(examples)
+    arrays = {
+        "ids": np.full((size, time), words.pad, dtype=np.int64),
+        "targets": np.full((size, time), -100, dtype=np.int64),  # next token of the spoken part
+        "documents": np.full((size, time), -1, dtype=np.int64),
+        "prompt": np.array([e.prompt for e in examples], dtype=np.int64),  # [rows]
+        "text": np.zeros((size, time), dtype=bool),
+        "marks": np.zeros((size, sources), dtype=np.int64),
+        "evidence": np.full((size, sources), -1.0, dtype=np.float32),  # 1 gold, 0 not, -1 no such source
+        "span": np.array([e.span for e in examples], dtype=np.int64),  # [rows, 2]
+    }
+    for row, e in enumerate(examples):
+        arrays["ids"][row, : len(e.ids) - 1] = e.ids[:-1]
+        arrays["targets"][row, e.prompt - 1 : len(e.ids) - 1] = e.ids[e.prompt :]
+        arrays["documents"][row, : len(e.ids) - 1] = 0
+        arrays["text"][row, e.text] = True
+        arrays["marks"][row, : len(e.marks)] = e.marks
+        arrays["evidence"][row, : len(e.marks)] = np.arange(len(e.marks)) == e.gold
+    counts = {
+        "span": float((arrays["span"][:, 0] >= 0).sum()),
+        "support": float(size),
+        "evidence": float((arrays["evidence"] >= 0).sum()),
+        "answer": float((arrays["targets"] != -100).sum()),
+    }
+    return Batch(arrays, counts, tokens=sum(len(e.ids) - 1 for e in examples), kind="read", separable=True)
+
+
+def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001 (one kind)
+    """Sums in nats of the four terms.
+
+    ids, targets, documents, text: [rows, time]; prompt: [rows]; marks, evidence: [rows, sources]; span: [rows, 2].
+    """
+    allowed = attention.packed(arrays["documents"], causal=True, prefix=arrays["prompt"])
+    states = model(arrays["ids"], allowed=allowed)  # [rows, time, width]
+    heads = bare(model).heads
+    at = torch.arange(len(states), device=states.device)  # [rows]
+    spans = heads.span(states).float()  # [rows, time, 2]
+    spans = spans.masked_fill(~arrays["text"][..., None], -1e9)
+    wanted = arrays["span"].masked_fill(arrays["span"] < 0, -100)  # [rows, 2]
+    # cross_entropy wants the classes second: [rows, time, 2] against [rows, 2]; half of each, so that a row counts once
+    span = functional.cross_entropy(spans, wanted, ignore_index=-100, reduction="sum") / 2
+    held = (arrays["span"][:, 0] >= 0).float()  # [rows]
+    support = heads.support(states[at, arrays["prompt"] - 1]).squeeze(-1).float()  # [rows]
+    evidence = heads.evidence(states[at[:, None], arrays["marks"]]).squeeze(-1).float()  # [rows, sources]
+    real = arrays["evidence"] >= 0  # [rows, sources]
+    return {
+        "span": span,
+        "support": functional.binary_cross_entropy_with_logits(support, held, reduction="sum"),
+        "evidence": functional.binary_cross_entropy_with_logits(
+            evidence[real], arrays["evidence"][real], reduction="sum"
+        ),
+        "answer": next_token_nats(bare(model), states, arrays["targets"]),
+    }
