@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, turned
+from trainer.asking.roles import is_someone
 from trainer.asking.sentences import Asked, Sentence
 
 NUMBER = (
@@ -34,7 +35,7 @@ PLACES = (
     "console sheet cabinet desk warehouse lobby library docs documentation template settings manual"
 ).split()
 _CUTS = re.compile(
-    r",? (?:but|so|which|where|whereas|although|though|even|as well as)\b|, (?:and|or)\b|[;:(]| [–—-] |, "
+    r",? (?:but|so|which|where|whereas|although|though|even|as well as)\b|, (?:and|or)\b|[;(]|:(?=\s|$)| [–—-] |, "
 )
 _FOUND = r"(?:found|located|stored|listed|documented|posted|published|kept|saved|hosted|recorded|tracked|available|displayed|shown|defined|logged|held|shared|configured|managed)"
 
@@ -89,8 +90,8 @@ TAILS = (
     ),
     Tail("time", _ends(rf"(?:as soon as|once|until|after|before) (?:the|a|an|your|you|we|our|all|it is|every) ?{REST}{{8,90}}"), ("When",)),
     Tail("time", _ends(rf"when (?:the|a|an|you|we|your|there|working|making|using) ?{REST}{{10,90}}"), ("When",)),
-    Tail("condition", _ends(rf"(?:only )?if (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When", "In which case"), negated=True),
-    Tail("condition", _ends(rf"unless (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When", "In which case")),
+    Tail("condition", _ends(rf"(?:only )?if (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When",), negated=True),
+    Tail("condition", _ends(rf"unless (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When",)),
     Tail("reason", _ends(r"(?:because|since) (?:of )?[^;:()?|]{12,160}"), ("Why",), negated=True),
     Tail(
         "purpose",
@@ -98,10 +99,10 @@ TAILS = (
             r"(?:so that|in order to|to (?:help|make sure|ensure|avoid|prevent|keep|reduce|protect|improve|encourage|"
             r"minimi[sz]e|maintain|determine|give|verify|track|support)\b)[^;:()?|]{8,130}"
         ),
-        ("Why", "For what purpose"),
+        ("Why",),
     ),
     Tail("manner", _ends(rf"by [a-z]+ing\b{REST}{{6,120}}"), ("How",)),
-    Tail("manner", _ends(rf"(?:using|via|through) (?:the|a|an|our|your|[A-Z@#]){REST}{{2,60}}"), ("How",)),
+    Tail("manner", _ends(rf"(?:(?:using|via) (?:the|a|an|our|your|[A-Z@#]){REST}{{2,60}}|through (?:the|our|a) {REST}{{0,30}}\b(?:process|system|tool|portal|form|channel|app|platform|website|page|interface|console|program))"), ("How",)),
     Tail(
         "place",
         _ends(rf"(?:in|on|at|under|inside|into) (?:the|our|your|a|an|its|this|[A-Z#@]){REST}{{0,45}}?\b(?:{'|'.join(PLACES)})(?: (?:for|of|named|called) {REST}{{3,40}})?"),
@@ -109,6 +110,10 @@ TAILS = (
     ),
     Tail("place", _ends(r"(?:in|on) (?:the )?#[\w-]+(?: (?:channel|on Slack|in Slack|Slack channel))?"), ("Where", "In which channel")),
 )  # fmt: skip
+_WHETHER = re.compile(
+    r"^(?:ask|check|see|determine|know|decide|find|learn|verify|confirm|test|tell|consider|understand|identify|assess|evaluate|"
+    r"explain|mention|note|review)\b|\b(?:see|check|determine|know|out|verify|confirm|tell|understand|sure|wonder|decide)$"
+)
 _KEPT = re.compile(rf"^(?P<core>(?:be |been )?{_FOUND}) (?P<answer>(?:in|on|at|under|within) {REST}{{4,90}})$")
 
 
@@ -134,6 +139,10 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
             if match is None or tail.kind in used or (parts.negated and not tail.negated):
                 continue
             kept = match["core"].rstrip(" ,")
+            if tail.kind == "condition" and _WHETHER.search(kept):
+                continue  # "check if": a question, no condition
+            if tail.kind == "time" and re.search(rf"{NUMBER} {UNIT}$|up to$", kept):
+                continue
             if not enough(parts, kept) or (tail.kind == "deadline" and kept.split()[0] in ("take", "last")):
                 continue
             used.add(tail.kind)
@@ -162,16 +171,27 @@ def _question(word: str, parts: Clause, kept: str) -> str:
 def enough(parts: Clause, core: str) -> bool:
     """Whether a core says enough to be asked about: a verb and an object, or a participle."""
     words = core.split()
+    if re.match(r"(?:is|are|was|were|has|will)\b|have (?:been|found|made|had|\w+(?:ed|en|wn|nt|ld))\b|want\b", core) and parts.aux not in ("do", "does"):
+        return False
+    if re.match(r"have (?:been|found|made|had|\w+(?:ed|en|wn|nt|ld))\b", core):
+        return False
+    if parts.imperative and len(words) > 2 and words[1].endswith("s") and words[2] in VERBS:
+        return False  # "Review apps allow us": the first word was a noun
+    if re.search(r", (?:but|and (?:the|a|an|it|then))\b|\bthat (?:was|were|is|are)\b|\b(?:I|you|we|they|it) \w+$|[.]$", core):
+        return False
+    if re.search(r"\b(?:and|or) (?:[a-z]+ )?(?:is|are|was|were|will|has|may|can|must|should)\b", core):
+        return False
     if not words or len(words) > 16 or core.count(",") > 3:
         return False
     last = words[-1].lower()
     if last in {"and", "or", "the", "a", "an", "of", "to", "with", "for", "is", "are", "be", "that", "your", "my", "not", "only",
-                "either", "more", "at", "than", "about"}:  # fmt: skip
+                "either", "more", "at", "than", "about", "how", "why", "what", "when", "where", "who", "used", "needed", "required",
+                "order", "way", "ways", "able", "so", "out", "least", "simply", "also", "on", "in", "from", "by", "as"}:  # fmt: skip
         return False
     if parts.aux in BE.split("|") or words[0] in ("be", "been"):
         participle = words[1] if words[0] in ("be", "been") and len(words) > 1 else words[0]
         return len(participle) > 3 and (participle.endswith(("ed", "t", "en", "wn", "ng", "le", "de", "ld", "pt")))
-    return words[0] in VERBS and len(words) > 1
+    return words[0] in VERBS and len(words) > 1 and not (words[0] == "need" and parts.aux in ("may", "can", "must"))
 
 
 def commands(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
@@ -189,10 +209,10 @@ def commands(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
                 r"talk to|speak to|check with|consult) (?P<who>(?:the |your |our |an? |[A-Z@#])[^,;:()?]{1,50}?)(?=$|,| and | to | for | with | so | in | on )",
                 match["answer"], re.I,
             )  # fmt: skip
-            if person:
+            if person and is_someone(person["who"]):
                 start = sentence.start + match.start("answer") + person.start("who")
                 yield Asked(f"Who should I contact {word} {case}?", start, start + len(person["who"]), "person", "case")
-            opening = chance.choice(("What should I do", "What do I need to do", "What am I supposed to do"))
+            opening = chance.choice(("What should I do", "What do I do", "What should I do", "What do I need to do"))
         else:
             opening = "What happens"
         if act or re.match(
@@ -235,16 +255,11 @@ def _is_case(case: str) -> bool:
 
 
 def _acts(answer: str) -> bool:
-    """Whether the words tell the reader what to do."""
-    return bool(
-        re.match(
-            r"(?:please |first |you (?:should|must|can|need to|will need to|may|have to) |we )?(?P<verb>[a-z]+)\b",
-            answer,
-        )
-        and (
-            found := re.match(
-                r"(?:please |first |you (?:should|must|can|need to|will need to|may|have to) )?([a-z]+)\b", answer
-            )
-        )
-        and found[1] in VERBS
+    """Whether the words tell the reader what to do; where to read on is no answer."""
+    if re.match(r"(?:please |you can )?(?:see|refer to|read|find|check out|consult|note|remember)\b", answer):
+        return False
+    found = re.match(
+        r"(?:please |first |you (?:should|must|can|need to|will need to|may|have to) (?:also |then |first )?)?(?P<verb>[a-z]+)\b",
+        answer,
     )
+    return found is not None and found["verb"] in VERBS

@@ -44,6 +44,8 @@ VERBS = frozenset(
 )
 MODALS = "must|may|can|should|will|shall|could|would|might|cannot"
 BE = "is|are|was|were"
+# Verbs that a plural noun before them makes no noun of: "Managers approve leave".
+_PLAIN_ACTS = frozenset("include require contain provide need have use get receive approve meet manage own maintain".split())
 _AUXILIARY = re.compile(rf"\s(?P<aux>{MODALS}|{BE}|has been|have been|can['’]t|won['’]t|shouldn['’]t|mustn['’]t)\b\s*")
 _ADVERBS = re.compile(
     r"^(?:also|always|only|usually|typically|generally|normally|currently|often|then|now|still|just)\s+"
@@ -58,13 +60,15 @@ _OPENERS = re.compile(
 _POINTS = frozenset(
     """it this that these those they he she here there what how which who whom why when where if while since as
     because although though unless until after before once so and but or nor yet such one some many most few several
-    both each either neither another others all any everything anything nothing something someone anyone everyone none
+    both each either neither another others all any other everything anything nothing something someone anyone everyone none
     part i my me to in on at by for with from of into through during without within under over again not no more less
-    first second third next last then finally also however example note""".split()
+    first second third next last then finally also however example note simply basically essentially often sometimes
+    perhaps maybe usually generally typically ultimately overall lastly hence thus therefore instead besides depending based
+    given according due unlike like similar additional further different certain various multiple numerous""".split()
 )
 _NEVER_INSIDE = re.compile(
     r"\b(?:who|which|that|what|how|when|where|if|because|while|since|i|we|you|they|it|he|she|is|are|was|were|be|been|"
-    rf"has|have|had|do|does|did|not|this|these|those|as|than|then|so|but|into|to|following|{MODALS})\b",
+    rf"has|have|had|do|does|did|not|this|these|those|as|than|then|so|but|into|to|following|being|about|should|adopt|{MODALS})\b",
     re.I,
 )
 _DETERMINERS = frozenset("the a an our your all every each no any both".split())
@@ -100,6 +104,8 @@ def clause(sentence: str) -> Clause | None:
 def _imperative(body: str) -> Clause | None:
     """ "Send the form to HR": the reader should send it."""
     first, _, rest = body.partition(" ")
+    if first in ("Last", "Note", "Please", "Need", "Want", "Like", "Mean", "Say", "Back", "Cost", "Result", "Present"):
+        return None
     if first.lower() not in VERBS or not rest or not first[0].isupper() or first.isupper():
         return None
     second = rest.split()[0].lower()
@@ -151,6 +157,8 @@ def _with_verb(body: str) -> Clause | None:
             if place > 1 and subject.split()[0].lower() not in _DETERMINERS:
                 return None
             continue
+        if verb in _PLAIN_ACTS and _plural(subject) and subject.lower() not in ("we", "you") and is_subject(subject):
+            return Clause(subject, "do", False, f"{verb} {rest}", 0, at)
         bare = singular_verb(verb)
         if bare and subject.lower() not in ("we", "you") and not _plural(subject) and is_subject(subject):
             return Clause(subject, "does", False, f"{bare} {rest}", 0, at)
@@ -172,6 +180,8 @@ def is_subject(words: str) -> bool:
         return False
     if not (parts[0][0].isupper() or first in _DETERMINERS) or first == "no":
         return False
+    if first in VERBS and not (len(parts) == 2 and parts[1].endswith("s")):
+        return False  # "Ensure forms": more often a command than a noun
     head = re.split(r" (?:of|for|in|on|at|with|from|by|within) ", words)[0].split()[-1].lower()
     return head not in _DETERMINERS and not head.endswith("ly") and (len(parts) > 1 or first not in VERBS)
 
@@ -221,15 +231,15 @@ def lowered(words: str) -> str:
     first, _, rest = words.partition(" ")
     common = first.lower() in _DETERMINERS | {"your", "their", "my", "these", "new", "if", "when", "you", "we", "to"}
     second = rest[:1]
-    if common or (first[:1].isupper() and first[1:].islower() and not second.isupper() and rest and _common(first)):
+    if common or (first[:1].isupper() and first[1:].islower() and not second.isupper() and rest and common(first)):
         return first[:1].lower() + words[1:]
-    if first[:1].isupper() and first[1:].islower() and not rest and _common(first):
+    if first[:1].isupper() and first[1:].islower() and not rest and common(first):
         return words[:1].lower() + words[1:]
     return words
 
 
-def _common(word: str) -> bool:
-    """A word that a sentence's beginning alone has capitalised: plurals, roles and verbs, as far as one can tell."""
+def common(word: str) -> bool:
+    """Whether a sentence's beginning alone has capitalised a word: plurals and verbs, as far as one can tell."""
     lower = word.lower()
     return lower in VERBS or lower.endswith(("s", "ing", "ion", "ment", "ers", "ees", "ity")) or lower in _DETERMINERS
 

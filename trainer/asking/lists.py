@@ -80,7 +80,8 @@ class Block(NamedTuple):
 
 def blocks(text: str) -> Iterator[Block]:
     """The lists of a passage with the line that leads in to each."""
-    lead, found = Line("", 0), []
+    lead = Line("", 0)
+    found: list[Line] = []
     for line in [*lines(text), Line("", len(text))]:
         if line.text and (ITEM.match(line.text) or (found and line.text.startswith("  "))):
             found.append(line)
@@ -113,6 +114,8 @@ def asked(text: str, headings: Sequence[str], chance: random.Random) -> Iterator
             question = headed(headings, chance) if own or block.numbered else None
             if question and not block.numbered and question.startswith("How do I"):
                 question = None  # a plain list under a doing may hold anything
+        if block.numbered and not text.startswith("1", block.start):
+            continue  # the passage before holds the first steps
         if question:
             kind = "steps" if block.numbered else "list"
             yield Asked(question, block.start, block.end, kind, "lead-in" if block.lead.endswith(":") else "heading")
@@ -202,7 +205,7 @@ def question_heading(title: str) -> str | None:
         return None
     if len(title.split()) < 4 or re.search(r"\b(?:this|these|that|it|they|here)\b", title, re.I):
         return None
-    return sentence_case(asker(title.rstrip("?")))
+    return sentence_case(asker(in_sentence(title.rstrip("?"))))
 
 
 _GERUND = {"Making": "make", "Taking": "take", "Having": "have", "Giving": "give", "Using": "use"}

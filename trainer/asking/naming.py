@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from trainer.asking.grammar import VERBS, asker, is_subject, lowered, sentence_case
+from trainer.asking.grammar import VERBS, Clause, asker, is_subject, lowered, sentence_case
 from trainer.asking.sentences import Asked, Sentence
 
 _DEFINED = re.compile(
@@ -30,10 +30,14 @@ _VALUE = re.compile(
 _ACRONYM = re.compile(
     r"(?P<long>(?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&)(?: (?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&)){1,7}) \((?P<short>[A-Z][A-Za-z&]{1,7})\)"
 )
+_PRAISE = re.compile(
+    r"(?:an?|one of the|the|any) (?:very |really |most )?(?:great|good|better|best|key|valuable|important|necessary|common|big|huge|nice|bad|"
+    r"critical|crucial|essential|useful|powerful|simple|must|lot|bit|few|little|number|only|first|same|next|last|priority|requirement)\b"
+)
 _VAGUE = frozenset(
     """it this that these those they there here he she which who what one goal reason idea first second third next answer
     question result thing problem point purpose note example following same other rest most some many all each every
-    something everything anything someone everyone anyone people part key such and or but so if when where while after
+    phase step part second third something everything anything someone everyone anyone people part key such and or but so if when where while after
     before as because for in on at by to with from you we i your our my""".split()
 )
 
@@ -42,7 +46,7 @@ def asked(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
     """Definitions, meanings, uses and names."""
     text = sentence.text
     match = _DEFINED.match(text)
-    if match and _is_term(match["what"]):
+    if match and _is_term(match["what"]) and not _PRAISE.match(match["answer"]):
         be = match["be"]
         what = asker(_bare(match["what"]))
         yield _found(f"What {be} {what}", sentence, match, "definition")
@@ -87,6 +91,24 @@ def _complete(answer: str) -> bool:
         not re.search(r"\b(?:this|these|that|it|they|below|above|following)\b", answer.lower())
         and answer.count(" ") < 26
     )
+
+
+_HOLDS = frozenset("include contain cover consist require provide offer measure track describe involve support".split())
+
+
+def contents(sentence: Sentence, parts: Clause) -> Iterator[Asked]:
+    """"The checklist includes a, b and c" answers "What does the checklist include?"."""
+    verb, _, rest = parts.predicate.partition(" ")
+    link = "of " if rest.startswith("of ") else ""
+    rest = re.split(r"[;(]|: | [–—-] |, (?:which|but|so|where)\b", rest.removeprefix(link))[0].rstrip(" ,")
+    lists = rest.count(",") >= 2 or (", " in rest and re.search(r" (?:and|or) ", rest))
+    if parts.aux not in ("does", "do") or verb not in _HOLDS or parts.negated or not lists or len(rest) > 260:
+        return
+    if parts.subject.lower() in ("we", "you") or (len(parts.subject.split()) < 2 and parts.subject.islower()):
+        return
+    start = sentence.start + sentence.text.index(rest)
+    question = sentence_case(f"What {parts.aux} {asker(lowered(parts.subject))} {verb} {link.strip()}")
+    yield Asked(question, start, start + len(rest), "contents", "contents")
 
 
 def acronyms(text: str, chance: random.Random) -> Iterator[Asked]:

@@ -12,21 +12,12 @@ from collections.abc import Iterator
 
 from trainer.asking.clauses import REST, cores, enough
 from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, third_person, turned
+from trainer.asking.roles import is_person, is_someone
 from trainer.asking.sentences import Asked, Sentence
 
-ROLES = (
-    "team manager lead leader director officer committee board department staff employee employees supervisor "
-    "coordinator administrator admin owner chair chairs president chief engineer engineers developer developers designer "
-    "reviewer reviewers approver approvers maintainer maintainers contributor contributors mentor mentors analyst editor "
-    "specialist representative secretary treasurer accountant auditor counsel attorney contractor contractors vendor "
-    "partner partners customer customers client clients member members user users author authors author's council group "
-    "office agency facilitator host organizer organizers recruiter interviewer interviewers candidate candidates manager's "
-    "managers leads leaders supervisors owners admins administrators teams writers writer researcher researchers "
-    "volunteer volunteers subcommittee sig hr it payroll finance legal security helpdesk"
-).split()
-_ROLE = re.compile(rf"\b(?:{'|'.join(ROLES)})\b", re.I)
 _TO = re.compile(
-    rf"^(?P<core>.+?) (?P<link>to|from|with|by) (?P<answer>(?:the |your |our |an? |a member of )?{REST}{{2,48}})$"
+    r"^(?P<core>.+?) (?P<link>to|from|with|by) (?P<answer>(?:(?:the|your|our|an?|their|all|any|a member of the) |(?=[A-Z#@]))"
+    r"(?:[\w#@&'’/-]+ ){0,4}[\w#@&'’/-]+)$"
 )
 _CONTACT = re.compile(
     r"^(?:Please |You (?:can|should|may|must) )?(?:contact|ask|email|e-mail|message|ping|reach out to|talk to|speak to|speak with|notify|"
@@ -40,12 +31,6 @@ _DUTY = re.compile(
 )
 
 
-def is_person(words: str) -> bool:
-    """Whether the words name people by what they do."""
-    head = re.split(r" (?:of|for|in|on|at|with|from|who|and|or) ", words)[0]
-    return bool(_ROLE.fullmatch(head.split()[-1])) if head.split() else False
-
-
 def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[Asked]:
     """Who acts, and with whom."""
     subject = parts.subject
@@ -55,12 +40,16 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
         match = _TO.match(core)
         if match is None or parts.negated or not is_person(match["answer"]) or not enough(parts, match["core"]):
             continue
+        if len(match["core"].split()) > 9 or re.search(r"\b(?:how|to|that|what|whether)\b", match["core"]):
+            continue  # the stranded "to" would stand too far from its verb
         verb = match["core"].split()[0]
         if match["link"] == "with" and verb not in {"share", "discuss", "work", "meet", "schedule", "talk", "check",
                                                       "coordinate", "review", "be", "speak", "consult"}:  # fmt: skip
             continue
         start = sentence.start + parts.at + (len(sentence.text) - parts.at - len(parts.predicate))
         start += core.rindex(match["answer"])
+        if match["link"] == "by" and parts.aux not in (*BE.split("|"), "must", "should", "can", "may", "will"):
+            continue
         question = sentence_case(f"Who {turned(parts, match['core'])} {match['link']}")
         yield Asked(question, start, start + len(match["answer"]), "person", "recipient")
         break
@@ -91,11 +80,10 @@ def duties(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
         span = sentence.start, sentence.start + len(match["who"])
         if not re.search(r"\b(?:their|its|his|her|they|them|it|this|these)\b", duty):
             yield Asked(sentence_case(f"Who is {duty}"), *span, "person", "duty")
-        link = duty.rsplit(" ", 1)
         words = re.match(
             r"(responsible for|accountable for|in charge of|tasked with|eligible for|entitled to) (.*)$", duty
         )
-        if words and len(words[2]) > 12 and chance.random() < 0.6 and link:
+        if words and len(words[2]) > 12 and chance.random() < 0.6:
             start = sentence.start + match.start("duty") + len(words[1]) + 1
             be = "are" if match["be"] == "are" else "is"
             yield Asked(
@@ -106,16 +94,16 @@ def duties(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
                 "duty",
             )
     match = _CONTACT.match(sentence.text)
-    if match and not re.search(r"\b(?:and|or)$", match["answer"]):
-        link, why = match["link"].lower(), asker(match["why"])
-        if link in ("if", "when") and len(why.split()) < 3:
+    if match and is_someone(match["answer"]):
+        word, why = match["link"].lower(), asker(match["why"])
+        if word in ("if", "when") and len(why.split()) < 3:
             return
-        if link == "to" and why.split()[0] not in VERBS:
+        if word == "to" and why.split()[0] not in VERBS:
             return
-        if link == "with" and not re.match(r"(?:any )?(?:questions|feedback|concerns|problems|issues)\b", why):
+        if word == "with" and not re.match(r"(?:any )?(?:questions|feedback|concerns|problems|issues)\b", why):
             return
         start = sentence.start + match.start("answer")
-        verb = "ask" if link in ("for", "about", "before") and chance.random() < 0.5 else "contact"
+        verb = "ask" if word in ("for", "about", "before") and chance.random() < 0.5 else "contact"
         yield Asked(
-            sentence_case(f"Who should I {verb} {link} {why}"), start, start + len(match["answer"]), "person", "contact"
+            sentence_case(f"Who should I {verb} {word} {why}"), start, start + len(match["answer"]), "person", "contact"
         )

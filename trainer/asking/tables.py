@@ -1,8 +1,9 @@
 """Questions about table rows, which stand on single lines: `Header A: value | Header B: value`.
 
-Takes   the passage's text and headings.
-Gives   a cell as the answer; the row's first cell names what is asked about. The other way round ("Which level has
-        ...?") only where one row of the passage holds that value.
+Takes   the passage's text.
+Gives   a cell as the answer; the row's first cell names what is asked about. The other way round ("Which plan has a
+        price of $20?") only for numbers that one row of the passage holds.
+Refuses headers that say nothing about what stands below them ("Info", "Example").
 """
 
 from __future__ import annotations
@@ -10,14 +11,55 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from trainer.asking.grammar import sentence_case
+from trainer.asking.grammar import asker, sentence_case
 from trainer.asking.sentences import ROW, Asked, lines
 
 _CELL = re.compile(r"(?:^|(?<= \| ))(?P<header>[^|:\n]{1,60}): (?P<value>[^|\n]*?)(?=\s*\||\s*$)")
-_LONGEST = 240
+_LONGEST = 240  # characters of a cell that is an answer
+_EMPTY = frozenset(("n/a", "none", "tbd", "-", "yes", "no", "x", "✓", "✔", "todo", "unknown", "?"))
+# Headers whose numbers tell rows apart, things a row may be, and headers that say nothing.
+_TELLING = frozenset(
+    """price cost fee rate amount limit maximum minimum duration length size weight score budget capacity threshold timeout
+    port code""".split()
+)
+_SINGULAR = re.compile(
+    r"(?:level|grade|role|plan|product|service|team|tier|type|position|tool|environment|package|model|size|option)"
+)
+_DULL = frozenset(
+    """info information example examples attribute attributes item items name names value data type types title link
+    links url overview column field key id no text content contents resource resources other staff engineer impact
+    result results output status item's answer response correct incorrect do don't good bad how what when why who where
+    which is are can if yes no before after more less pro con pros cons a b c first second delivers accountable
+    responsible substitute alternative see""".split()
+)
+_DEFINES = frozenset(("description", "definition", "meaning", "explanation", "what it is", "what it does"))
+# What a header may end with to be asked as "What is the ... of": a thing that a row has.
+_NOUNS = frozenset(
+    """responsibility responsibilities limit limits budget salary rate rates amount importance weight score size version priority
+    severity level grade capacity maximum minimum threshold timeout default format syntax command port unit scope audience
+    goal goals objective objectives risk risks requirement requirements benefit benefits deliverable deliverables color colour
+    code symbol phone email extension channel team department approach approval eligibility target age range ratio share
+    percentage points allowance period frequency term theme topic brand model category flags symptoms causes cause solution
+    remedy penalty fine discount tax total quantity balance address abbreviation acronym expectation expectations skills
+    prerequisites window region currency speed distance temperature dose""".split()
+)
+# Header -> how one asks for what stands below it.
+_ASKED = {
+    r"(?:purpose|use|usage)": "What is {} for?",
+    r"(?:owner|contact|lead|manager|point of contact|approver|chair|facilitator|author)s?": "Who is the {low} of {}?",
+    r"(?:responsible|responsible person|responsibility of)": "Who is responsible for {}?",
+    r"time": "What time is {}?",
+    r"(?:date|when|start|starts|start date)": "When is {}?",
+    r"(?:deadline|due|due date)": "When is {} due?",
+    r"(?:location|where|place|room|office|address)": "Where is {}?",
+    r"(?:price|cost|fee)s?": "How much does {} cost?",
+    r"(?:duration|length|time required)": "How long does {} take?",
+    r"(?:frequency|how often|cadence)": "How often does {} take place?",
+}
+_COUNTS = re.compile(r"(?:days|hours|weeks|months|minutes|people|seats|points|users)")
 
 
 class Cell(NamedTuple):
@@ -36,16 +78,13 @@ class Cell(NamedTuple):
 def rows(text: str) -> Iterator[list[Cell]]:
     """The table rows of a passage."""
     for line in lines(text):
-        if ROW.match(line.text.strip()) and " | " in line.text:
-            found = [
-                Cell(m["header"].strip(), m["value"].strip(), line.start + m.start("value"))
-                for m in _CELL.finditer(line.text)
-            ]
+        if " | " in line.text and ROW.match(line.text):
+            found = [Cell(m["header"].strip(), m["value"], line.start + m.start("value")) for m in _CELL.finditer(line.text)]
             if len(found) >= 2:
                 yield found
 
 
-def asked(text: str, headings: Sequence[str], chance: random.Random) -> Iterator[Asked]:
+def asked(text: str, chance: random.Random) -> Iterator[Asked]:
     """Two questions a row at most, so that one table does not drown a document."""
     table = list(rows(text))
     counts = Counter((cell.header, cell.value.lower()) for row in table for cell in row)
@@ -53,35 +92,25 @@ def asked(text: str, headings: Sequence[str], chance: random.Random) -> Iterator
         key, others = row[0], [cell for cell in row[1:] if cell.value]
         if not _names(key.value) or counts[(key.header, key.value.lower())] > 1:
             continue
-        made = []
-        for cell in others:
-            question = _forward(key, cell, chance)
-            if (
-                question
-                and 1 < len(cell.value) <= _LONGEST
-                and cell.value.lower() not in ("n/a", "none", "tbd", "-", "yes", "no")
-            ):
-                made.append(Asked(question, cell.start, cell.end, _kind(cell), "table"))
-            short = 3 <= len(cell.value) <= 50 and not cell.value.endswith(".")
-            if (
-                short
-                and counts[(cell.header, cell.value.lower())] == 1
-                and re.fullmatch(r"[A-Za-z ]{3,25}", key.header)
-            ):
-                header, value = _low(cell.header), cell.value
-                question = f"Which {_low(key.header)} has {value} as its {header}"
-                made.append(Asked(sentence_case(question), key.start, key.end, "name", "table-back"))
+        made = [one for cell in others for one in _of_cell(key, cell, counts, chance)]
         chance.shuffle(made)
         yield from made[:2]
 
 
+def _of_cell(key: Cell, cell: Cell, counts: Counter[tuple[str, str]], chance: random.Random) -> Iterator[Asked]:
+    question = _forward(key, cell, chance)
+    if question and 1 < len(cell.value) <= _LONGEST and cell.value.lower() not in _EMPTY:
+        yield Asked(question, cell.start, cell.end, _kind(cell), "table")
+    low, back = _low(cell.header), _low(key.header)
+    alone = counts[(cell.header, cell.value.lower())] == 1 and len(cell.value) <= 24 and re.search(r"\d", cell.value)
+    if alone and low in _TELLING and _SINGULAR.fullmatch(back):
+        question = sentence_case(f"Which {back} has a {low} of {cell.value}")
+        yield Asked(question, key.start, key.end, "name", "table-back")
+
+
 def _names(value: str) -> bool:
-    return (
-        2 < len(value) <= 50
-        and len(value.split()) <= 7
-        and re.search(r"[A-Za-z]{2}", value) is not None
-        and not value.endswith((".", "?"))
-    )
+    long = len(value) > 50 or len(value.split()) > 6 or value.endswith((".", "?"))
+    return not long and len(value) > 2 and re.search(r"[A-Za-z]{2}", value) is not None
 
 
 def _low(header: str) -> str:
@@ -89,78 +118,22 @@ def _low(header: str) -> str:
 
 
 def _forward(key: Cell, cell: Cell, chance: random.Random) -> str | None:
-    header, low = cell.header, _low(cell.header)
-    if not re.fullmatch(r"[A-Za-z][A-Za-z '/&-]{1,40}", header) or len(header.split()) > 5:
+    low, thing = _low(cell.header), asker(key.value)
+    words = low.split()
+    if not re.fullmatch(r"[A-Za-z][A-Za-z '/&-]{1,40}", low) or len(words) > 3:
         return None
-    thing = (
-        key.value
-        if key.value[0].isupper() and not key.value.islower()
-        else f"“{key.value}”"
-        if len(key.value.split()) > 3
-        else key.value
-    )
-    if re.fullmatch(
-        r"(?:description|definition|meaning|explanation|notes?|details|comments?|purpose|what it (?:is|does)|use|usage)",
-        low,
-    ):
-        if low in ("notes", "note", "comments", "comment", "details"):
-            return None
-        return f"What is {thing}?" if low not in ("purpose", "use", "usage") else f"What is {thing} for?"
-    if re.fullmatch(
-        r"(?:owner|contact|lead|manager|responsible|point of contact|dri|approver|chair|facilitator|author|person)s?",
-        low,
-    ):
-        return (
-            f"Who is the {low.rstrip('s') if low != 'dris' else 'DRI'} of {thing}?"
-            if "responsible" not in low
-            else f"Who is responsible for {thing}?"
-        )
-    if re.fullmatch(r"(?:date|deadline|due|due date|when|time|starts?|ends?|schedule)", low):
-        return (
-            chance.choice((f"When is {thing}?", f"What is the {low} of {thing}?"))
-            if low != "when"
-            else f"When is {thing}?"
-        )
-    if re.fullmatch(r"(?:location|where|place|room|office|address)", low):
-        return f"Where is {thing}?"
-    if re.fullmatch(r"(?:price|cost|fee|rate)s?", low):
-        return f"How much does {thing} cost?"
-    if re.fullmatch(r"(?:duration|length|time required|term)", low):
-        return f"How long does {thing} last?"
-    if re.fullmatch(r"(?:frequency|how often|cadence)", low):
-        return f"How often does {thing} take place?"
-    if re.fullmatch(r"(?:days|hours|weeks|months|minutes|people|seats|points|users)", low) and re.match(
-        r"\d", cell.value
-    ):
+    if low in _DEFINES:
+        doing = words[0].endswith("ing") or key.value.split()[0].lower().endswith("ing")
+        return None if len(key.value.split()) > 4 or doing else f"What is {thing}?"
+    for header, ask in _ASKED.items():
+        if re.fullmatch(header, low):
+            return ask.format(thing, low=low.removesuffix("s"))
+    if _COUNTS.fullmatch(low) and re.match(r"\d", cell.value):
         return f"How many {low} does {thing} have?"
-    if low.split()[0] in {
-        "how",
-        "what",
-        "when",
-        "why",
-        "who",
-        "where",
-        "which",
-        "is",
-        "are",
-        "can",
-        "if",
-        "correct",
-        "incorrect",
-        "do",
-        "don't",
-        "good",
-        "bad",
-    }:
+    if words[-1] not in _NOUNS or words[0] in _DULL:
         return None
-    link = "for" if chance.random() < 0.5 else "of"
     be = "are" if low.endswith("s") and not low.endswith(("ss", "us", "is")) else "is"
-    return chance.choice(
-        (
-            f"What {be} the {low} {link} {thing}?",
-            f"Which {low} does {thing} have?" if len(cell.value) < 40 else f"What {be} the {low} {link} {thing}?",
-        )
-    )
+    return f"What {be} the {low} {chance.choice(('for', 'of'))} {thing}?"
 
 
 def _kind(cell: Cell) -> str:

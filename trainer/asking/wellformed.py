@@ -16,12 +16,12 @@ STOP = frozenset(
 )
 _POINTS = re.compile(
     r"\b(?:this|these|those|above|below|here|the following|aforementioned|the latter|the former|previous(?:ly)?|herein|"
-    r"the same|another|instead|however|as well|per se|the other)\b",
+    r"the same|another|instead|however|as well|also|though|yet|per se|the other)\b",
     re.I,
 )
 _STRAY = re.compile(r"\b(?:it|they|them|he|she|him|her|its|their|his)\b", re.I)
 _DANGLING = re.compile(
-    r"\b(?:the|a|an|of|and|or|is|are|be|your|my|our|that|which|than|as|also|their|its|both|either|very|more|etc)\?$",
+    r"\b(?:the|a|an|of|and|or|is|are|be|your|my|our|that|which|than|as|also|their|its|both|either|very|more|etc|how|why|what|when|where|but|even|then|not|so|just|still|only|it's|its|if|because|while|like)\?$",
     re.I,
 )
 _MARKUP = re.compile(
@@ -88,7 +88,7 @@ def answer_fault(answer: str) -> str:
         return "blank at the edge"
     if len(answer) > 700:
         return "answer too long"
-    if answer.endswith(":") or re.search(r"\b(?:the|a|an|of|and|or|to|with|for|your|our|is|are)$", answer, re.I):
+    if answer.endswith((":", "e.g", "i.e", ",", " -", "–")) or re.search(r"\b(?:the|a|an|of|and|or|to|with|for|your|our|is|are)$", answer, re.I):
         return "answer cut off"
     if answer.count("(") != answer.count(")") or answer.count("“") != answer.count("”"):
         return "answer cut off"
