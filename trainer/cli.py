@@ -90,6 +90,25 @@ def add_export() -> None:
     app.command("export", help=STAGES["export"][2])(command)
 
 
+def embedder(
+    config: Config,
+    data: Data = None,
+    out: Out = None,
+    overrides: Overrides = None,
+    both_sides: Annotated[
+        bool, typer.Option("--both-sides", help="Passages too; says first what embedding them again costs.")
+    ] = False,
+) -> None:
+    """Tune the retriever on questions: its query side, so that an index stays valid, or both sides."""
+    sides = ["embedder.side=both"] if both_sides else []
+    run(lambda plan: import_module("trainer.embedder").embedder(plan), config, data, out, [*(overrides or []), *sides])
+
+
+def evaluate(context: typer.Context) -> None:
+    """Score a model: a stage of a recipe (--config), or any model by hand (--model DIR --questions FILE --json)."""
+    import_module("trainer.evaluate").main(context.args)  # it reads its options itself: the bare command has the same
+
+
 def synthesize(  # one parameter an option
     passages: Annotated[Path | None, typer.Argument(help="JSONL of passages: id, document, headings, text.")] = None,
     *,
@@ -136,6 +155,11 @@ def tell(work: Callable[[], Path | str]) -> None:
 for _name in STAGES:
     if _name == "export":
         add_export()
+    elif _name == "embedder":
+        app.command(_name)(embedder)
+    elif _name == "evaluate":
+        passed = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(_name, add_help_option=False, context_settings=passed)(evaluate)
     elif _name == "synthesize":
         app.command(_name)(synthesize)
     elif _name in LEARNING:
