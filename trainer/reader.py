@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer import checkpoint, loop, mixture, recipe, rows
+from trainer import checkpoint, loop, lora, mixture, recipe, rows
 from trainer.calibrate import fit_threshold
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
@@ -54,6 +54,9 @@ class ReaderConfig(loop.LoopConfig):
     before: tuple[Path, ...] = ()  # checkpoints that `start` began with: their cost belongs to the card
     miss_weight: float = 0.3  # of the span loss on a source without the answer
     serving_length: int = 384  # tokens of a pair when serving
+    lora_rank: int = 0  # of adapters that learn alone, beside the heads, and are merged at the end; 0: all weights move
+    lora_alpha: float = 32.0
+    lora_dropout: float = 0.0
     name: str = "groundling-reader"
 
 
@@ -211,10 +214,17 @@ def reader(plan: recipe.Recipe) -> Path:
         "rows": len(batches.rows),
         "batches": {n: getattr(config, n) for n in names},
     }
+    adapters = None
+    if config.lora_rank:
+        adapters = lora.LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, dropout=config.lora_dropout)
+        identity["lora"] = vars(adapters) | {"on": lora.identity(model), "modules": lora.add(model, adapters)}
     last = loop.train(model, batches, reading_losses, config, folder=plan.out / "reader", identity=identity)
     state = checkpoint.read_state(last)
     if state["step"] < config.steps:
         return last
+    if adapters:
+        lora.save(model, plan.out / "adapter", adapters, about={"step": state["step"]})
+        lora.merge(model)
     return export(plan.out / "model", config, model, path.with_name("dev.jsonl"), base=base, state=state)
 
 
