@@ -5,13 +5,16 @@ Gives   a list of torch optimisers (one, or Muon with AdamW beside it) and the f
 Source  AdamW: Loshchilov & Hutter, arXiv:1711.05101. Muon: Jordan et al. 2024, scaled to AdamW's update size as in
         Liu et al., arXiv:2502.16982, so that both share one learning rate. Warm-up, stable, decay: Hu et al.,
         arXiv:2404.06395.
+GPU     matrices of one shape are made orthogonal together: one by one, thousands of products a step wait for launch.
 Left out: no per-layer rates, no second-moment tricks; torch's own implementations do the work.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +59,8 @@ def build(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
     ]
     optimisers: list[torch.optim.Optimizer] = []
     if config.optimiser == "muon":
-        optimisers.append(torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        kind = StackedMuon if all(type(w.data) is Tensor and w.is_cuda for w in matrices) else torch.optim.Muon
+        optimisers.append(kind(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     elif config.optimiser == "adamw":
         groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
     else:
@@ -68,6 +72,47 @@ def build(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]
     return optimisers
+
+
+class StackedMuon(torch.optim.Muon):
+    """torch's Muon with the same state and update, computed for all matrices of one shape at once."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One update of all matrices that have a gradient."""
+        if closure is not None:
+            return super().step(closure)  # type: ignore[no-untyped-call]
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    shapes.setdefault(weight.shape, []).append(weight)
+            for shape, weights in shapes.items():
+                gradients = [weight.grad for weight in weights if weight.grad is not None]
+                for weight in weights:
+                    if "momentum_buffer" not in self.state[weight]:
+                        self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+                moments = [self.state[weight]["momentum_buffer"] for weight in weights]
+                torch._foreach_lerp_(moments, gradients, 1 - group["momentum"])
+                wanted = torch._foreach_lerp(gradients, moments, group["momentum"]) if group["nesterov"] else moments
+                moves = orthogonal(torch.stack(wanted), group["ns_coefficients"], group["ns_steps"], group["eps"])
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+                rate = group["lr"] * 0.2 * math.sqrt(max(shape))  # an update as large as AdamW's: arXiv:2502.16982
+                torch._foreach_add_(weights, [move.to(weights[0].dtype) for move in moves], alpha=-rate)
+        return None
+
+
+def orthogonal(stack: Tensor, coefficients: Sequence[float], rounds: int, least: float) -> Tensor:
+    """Each matrix of [count, rows, columns] with its singular values near 1: Newton-Schulz steps in bf16."""
+    x = stack.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(least)
+    a, b, c = coefficients
+    for _ in range(rounds):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 def factor(step: int, config: OptimConfig) -> float:
