@@ -10,11 +10,13 @@ Gives   "ddp": the weights whole on each device; "fsdp": weights, gradients and 
 Files   only the first process writes; `whole` gathers what is shared out, so a checkpoint is the same plain tensors
         whatever wrote it, and any number of devices can go on from it. All processes read the same folder.
 Muon    needs whole matrices: under "fsdp" its products gather them from the devices, so it is right, and slower.
+Imports of torch's own parts for this take a second, so they wait until there is more than one process.
 Source  fully sharded data parallel: Zhao et al., arXiv:2304.11277; torch's own implementations do the work.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -24,10 +26,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from trainer.errors import RecipeError
 
@@ -72,23 +70,37 @@ class Together(nn.Module):
         return self.losses(self.model, arrays, kind)
 
 
-def shard(model: nn.Module, device: torch.device, parallel: str) -> None:
-    """Under "fsdp", share the model's weights out among the devices, layer by layer; the optimiser is built after."""
+def shard(model: nn.Module, device: torch.device, parallel: str) -> nn.Module:
+    """The model to train. Under "fsdp" a copy whose weights are shared out, layer by layer.
+
+    Weights that were shared out cannot be put together in place, so the model that was given waits on the CPU, whole,
+    for what the copy has learnt.
+    """
     if parallel not in ("ddp", "fsdp"):
         raise RecipeError(f"parallel is {parallel!r}; use 'ddp' or 'fsdp'")
     if world() == 1 or parallel == "ddp":
-        return
+        return model
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    shared = copy.deepcopy(model)
+    model.cpu()
     mesh = init_device_mesh(device.type, (world(),))
-    for part in model.modules():
+    for part in shared.modules():
         if isinstance(part, nn.ModuleList):
             for layer in part:
                 fully_shard(layer, mesh=mesh)
+    return shared
 
 
 def together(model: nn.Module, compiled: Any, losses: Callable[..., dict[str, Tensor]], device: torch.device) -> Any:
     """What computes a micro-batch's losses: (arrays, kind) to sums by term."""
     if world() == 1:
         return lambda arrays, kind: losses(compiled, arrays, kind)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FSDPModule, fully_shard
+    from torch.nn.parallel import DistributedDataParallel
+
     both = Together(compiled, losses)
     if any(isinstance(part, FSDPModule) for part in model.modules()):
         return fully_shard(both, mesh=init_device_mesh(device.type, (world(),)))
@@ -99,10 +111,12 @@ def together(model: nn.Module, compiled: Any, losses: Callable[..., dict[str, Te
 
 def last(computer: Any, *, of_step: bool) -> None:
     """Say before a micro-batch whether gradients are exchanged after it: once a step is enough."""
-    if isinstance(computer, DistributedDataParallel):
-        computer.require_backward_grad_sync = of_step
-    elif isinstance(computer, FSDPModule):
+    if world() == 1:
+        return
+    if hasattr(computer, "set_requires_gradient_sync"):  # fully sharded
         computer.set_requires_gradient_sync(of_step)
+    else:
+        computer.require_backward_grad_sync = of_step
 
 
 def total(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
@@ -142,12 +156,20 @@ def wait() -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor that may be shared out; every device must ask."""
+    if world() == 1:
+        return tensor
+    from torch.distributed.tensor import DTensor
+
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def like(full: Tensor, target: Tensor) -> Tensor:
     """A whole tensor, shared out as `target` is."""
     full = full.to(target.device, target.dtype)
+    if world() == 1:
+        return full
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
     if isinstance(target, DTensor):
         return distribute_tensor(full, target.device_mesh, target.placements)
     return full

@@ -94,16 +94,16 @@ def train(
         if distributed.rank() == 0:
             sys.stderr.write(f"{device}: {chosen.why}; {why}\n")
         work = flops.per_token(model, first)
-        distributed.shard(model, device, config.parallel)
-        optimisers = optim.build(model, config)
-        average = Average(model, config.ema)
+        learner = distributed.shard(model, device, config.parallel)
+        computer = distributed.together(learner, torch.compile(learner) if config.compile else learner, losses, device)
+        optimisers = optim.build(learner, config)  # weights that are shared out are other tensors than before
+        average = Average(learner, config.ema)
         if newest is not None:
-            checkpoint.restore(newest, model, optimisers, average.weights)
+            checkpoint.restore(newest, learner, optimisers, average.weights)
         checkpoint.clear(folder)
-        computer = distributed.together(model, torch.compile(model) if config.compile else model, losses, device)
         step = Step(computer, dict(weights or {}), device, state["precision"])
         run = Run(
-            model=model,
+            model=learner,
             optimisers=optimisers,
             average=average,
             step=step,
@@ -117,6 +117,8 @@ def train(
         )
         saved = run.go(batches, held)
         average.put(average.weights)
+        if learner is not model:
+            checkpoint.load_weights(saved, model.to(device))
         model.eval()
     return saved
 
