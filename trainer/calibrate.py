@@ -17,9 +17,8 @@ import numpy as np
 from trainer.chat import Source
 from trainer.errors import DataError
 from trainer.reading import SourceReader
-from trainer.rows import ReadingRow, normalise
-
-OVERLAP_FOR_RIGHT = 0.5  # F1 over words at which a span counts as right
+from trainer.rows import ReadingRow
+from trainer.scores import OVERLAP_FOR_RIGHT, best, word_f1
 
 
 class Fitted(NamedTuple):
@@ -45,10 +44,9 @@ def fit_threshold(reader: SourceReader, rows: Sequence[ReadingRow]) -> Fitted:
                 continue
             _, value, found = reader.read(row.question, shown)
             support.append(value)
-            best = found[0] if found else None
-            said = shown[best.source].text[best.start : best.end] if best else ""
+            said = shown[found[0].source].text[found[0].start : found[0].end] if found else ""
             answers = [row.sources[0][1][s:e] for s, e in row.spans] if len(shown) == len(sources) else []
-            good.append(max((word_f1(said, answer) for answer in answers), default=0.0) >= OVERLAP_FOR_RIGHT)
+            good.append(best(word_f1, said, answers) >= OVERLAP_FOR_RIGHT)
     return best_threshold(np.array(support), np.array(good))
 
 
@@ -66,10 +64,3 @@ def best_threshold(support: np.ndarray, good: np.ndarray) -> Fitted:
     total = len(support)
     threshold = float((ranked[count] + ranked[count + 1]) / 2)
     return Fitted(round(threshold, 4), right / total, (count - right) / total, (total - count) / total, total)
-
-
-def word_f1(said: str, answer: str) -> float:
-    """F1 of the words, as SQuAD counts it but with articles kept (Rajpurkar et al., arXiv:1606.05250)."""
-    ours, theirs = normalise(said).split(), normalise(answer).split()
-    common = sum(min(ours.count(word), theirs.count(word)) for word in set(ours))
-    return 2 * common / (len(ours) + len(theirs)) if common else 0.0

