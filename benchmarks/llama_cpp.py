@@ -85,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         settings = {"to": "gguf", "stage": given.stage, "precision": "fp32", "unfinished": True}
-        plan = recipe.Recipe("model", given.run, given.run, {"export": {**settings, "folder": folder / "gguf"}})
+        plan = recipe.Recipe("model", given.run, given.run, {"export": {**settings, "folder": str(folder / "gguf")}})
         file = export.export(plan) / "model-F32.gguf"
         texts = [*PROMPTS, *AWKWARD, *(text for pair in ASKED for text in pair)]
         theirs, logits = ask_llama(given.python, folder, file, prompts=prompts, texts=texts)

@@ -7,7 +7,7 @@
 Takes   a folder of files (no folders inside).
 Gives   `SHA256SUMS` in the layout of the program of that name: `sha256sum -c SHA256SUMS` checks it too.
 Refuses a folder without it, a listed file that is missing or differs. What is not listed is not looked at.
-Cost    a folder of 34 MB takes about 30 ms where the processor has SHA instructions.
+Cost    0.15 s for a folder of 34 MB, on one core of a busy machine.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def export(plan: recipe.Recipe) -> Path:
         "name": plan.name,
         "precision": config.precision,
         "precision_check": check,
-        "trainer_config": {"model": checkpoint.describe(chosen.model.config), "recipe": recipe.plain(plan)},
+        "trainer_config": {"model": checkpoint.describe(chosen.model.config), "recipe": settings(plan)},
         "scores": scores,
     }
     with folders.exported(folder, kind=kind) as part:
@@ -104,6 +104,12 @@ def export(plan: recipe.Recipe) -> Path:
         files.write_text(part / "README.md", card(facts, notes=notes))
         weigh(part, config)
     return folder
+
+
+def settings(plan: recipe.Recipe) -> dict[str, Any]:
+    """The recipe to be written down; where its result was put says something of this machine alone."""
+    plain = recipe.plain(plan)
+    return {**plain, "export": {key: value for key, value in plain.get("export", {}).items() if key != "folder"}}
 
 
 def choose(plan: recipe.Recipe, config: ExportConfig) -> Chosen:
@@ -221,6 +227,7 @@ def describe(plan: recipe.Recipe, config: ExportConfig, chosen: Chosen, describe
     report = plan.out / "clean" / "report.json"
     return Facts(
         name=plan.name,
+        tuned=config.stage != "pretrain",
         kind=KINDS[config.to],
         sizes=described["trainer_config"]["model"],
         parameters=parameters(chosen.model),

@@ -14,12 +14,19 @@ from typing import Any
 TASKS = {"trunk": "question-answering", "huggingface": "text-generation", "gguf": "text-generation"}
 LIBRARIES = {"trunk": "groundling", "huggingface": "transformers", "gguf": "gguf"}
 
+READS = """It reads a question with numbered sources, points at the answer, says when there is none, and speaks.
+Meant for finding the answer to a question in passages given with it; not for facts from memory and not for advice."""
+CONTINUES = """A base: it continues text and is there to be fine-tuned. It was not taught to answer or to refuse, and
+its reading heads know nothing."""
+TAUGHT = "Reading was taught with question files whose rows each name their licence. "
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What a card states."""
 
     name: str
+    tuned: bool  # taught to read, not only pretrained
     kind: str  # of the folder: "trunk", "huggingface" or "gguf"
     sizes: Mapping[str, Any]  # of the model
     parameters: int
@@ -38,11 +45,10 @@ def card(facts: Facts, *, notes: str = "") -> str:
 # {facts.name}
 
 A trunk of {facts.parameters / 1e6:.1f} million parameters ({sizes["layers"]} layers, width {sizes["width"]}, vocabulary
-{sizes["vocabulary"]}, context {sizes["context"]}) that reads a question with numbered sources, points at the answer,
-says when there is none, and speaks. Trained from random weights by `trainer`. Weights stored as {facts.precision}.
-Licence of the weights: {facts.licence}.
+{sizes["vocabulary"]}, context {sizes["context"]}), trained from random weights by `trainer`.
+Weights stored as {facts.precision}. Licence of the weights: {facts.licence}.
 
-Meant for finding the answer to a question in passages given with it; not for facts from memory and not for advice.
+{READS if facts.tuned else CONTINUES}
 {notes}
 ## Training
 
@@ -54,8 +60,7 @@ All settings are in the folder's JSON under `trainer_config`.
 
 {table(["domain", "documents", "MB", "licences (MB)"], domains(facts))}
 
-Reading was taught with question files whose rows each name their licence. Texts that share 13 words in a row with an
-evaluation set were removed from both.
+{TAUGHT if facts.tuned else ""}Texts that share 13 words in a row with an evaluation set were removed.
 
 ## Scores
 

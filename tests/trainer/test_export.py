@@ -247,23 +247,24 @@ def test_a_wrong_setting_is_named(run, settings, message):
 
 
 def test_an_older_export_is_replaced_and_nothing_else(run, tmp_path):
-    folder = export.export(plan_of(run, precision="fp32"))
-    assert export.export(plan_of(run, precision="int8")) == folder
-    assert not [path for path in run.iterdir() if path.name.startswith(".model")]
+    folder = export.export(plan_of(run, precision="fp32", folder=str(run / "chosen")))
+    assert "chosen" not in (folder / "config.json").read_text()  # where it lies is nobody else's business
+    assert export.export(plan_of(run, precision="int8", folder=str(folder))) == folder
+    assert not list(run.glob(".*"))
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match=r"also holds notes\.txt, which no export wrote"):
-        export.export(plan_of(run))
+        export.export(plan_of(run, folder=str(folder)))
     assert (folder / "notes.txt").read_text() == "mine"
     strange = tmp_path / "letters"
     strange.mkdir()
     (strange / "letter.txt").write_text("dear")
     with pytest.raises(CheckpointError, match="letters holds something that no export wrote"):
-        export.export(plan_of(run, folder=strange))
+        export.export(plan_of(run, folder=str(strange)))
     base = tmp_path / "base"
     base.mkdir()
     (base / "config.json").write_text('{"format": 1, "kind": "encoder"}')
     with pytest.raises(CheckpointError, match="holds a model of kind 'encoder'"):
-        export.export(plan_of(run, folder=base))
+        export.export(plan_of(run, folder=str(base)))
     assert [path.name for path in (*strange.iterdir(), *base.iterdir())] == ["letter.txt", "config.json"]
 
 
@@ -280,7 +281,7 @@ def test_a_full_disk_leaves_the_older_export_as_it_was(run):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert not [path for path in run.iterdir() if path.name.startswith(".model")]
+    assert not list(run.glob(".*"))
 
 
 def test_the_command_takes_the_layout_as_an_option(run, tmp_path):

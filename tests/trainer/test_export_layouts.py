@@ -131,12 +131,14 @@ def test_a_base_trunk_can_be_exported_for_other_programs_without_scores(run):
     (run / "evaluation.json").unlink()
     folder = export.export(plan_of(run, to="huggingface", precision="bf16", stage="pretrain"))
     assert load_file(folder / "model.safetensors")["model.norm.weight"].dtype == torch.bfloat16
-    assert "Not measured." in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert "Not measured." in card
+    assert "was not taught to answer" in card
 
 
 def test_the_place_of_one_layout_is_not_taken_by_another(hugging_face, run):
     with pytest.raises(CheckpointError, match="holds a model of kind 'huggingface'"):
-        export.export(plan_of(run, folder=hugging_face))
+        export.export(plan_of(run, folder=str(hugging_face)))
     assert (hugging_face / "generation_config.json").is_file()
 
 
