@@ -16,6 +16,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def finetune(plan: recipe.Recipe) -> Path:
     base = config.base or plan.out / "pretrain"
     model = checkpoint.load(base)
     check(model, words, config, plan.out)
+    most = model.config.context
+    config = replace(config, talk_length=min(config.talk_length, most), text_length=min(config.text_length, most))
     lessons = Lessons(plan, config, words)
     sources = lessons.sources()
     shares = {kind: config.shares[kind] / sum(config.shares[k] for k in sources) for kind in sources}
@@ -91,11 +94,8 @@ def check(model: Transformer, words: Tokenizer, config: FinetuneConfig, out: Pat
     """Refuse settings that do not fit the base."""
     if model.config.vocabulary != words.size:
         raise DataError(f"the checkpoint has {model.config.vocabulary} tokens, {out}/tokenizer.json {words.size}")
-    for name in ("length", "talk_length", "text_length"):
-        if getattr(config, name) > model.config.context:
-            raise RecipeError(
-                f"[finetune] {name} {getattr(config, name)} is above the model's context {model.config.context}"
-            )
+    if config.length > model.config.context:
+        raise RecipeError(f"[finetune] length {config.length} is above the model's context {model.config.context}")
     unknown = sorted(set(config.shares) - set(KINDS))
     if unknown or any(share < 0 for share in config.shares.values()) or not any(config.shares.values()):
         raise RecipeError(f"[finetune] shares are {config.shares}; give some of {list(KINDS)} a share above 0")

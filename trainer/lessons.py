@@ -53,7 +53,7 @@ class FinetuneConfig(ShowConfig):
     talks: tuple[Path, ...] = ()  # conversations for the share "talk"; OUT/dialogue/talk-train.jsonl when not given
     texts: tuple[Path, ...] = ()  # plain text of a domain for the share "text"
     shares: dict[str, float] = field(default_factory=_shares)  # of the batches, by kind
-    talk_length: int = 512  # tokens of a conversation, a follow-up or a passage to ask about
+    talk_length: int = 512  # tokens of a conversation, a follow-up, a passage to ask about; at most the context
     text_length: int = 512  # tokens of a row of plain text
     term_weights: dict[str, float] = field(default_factory=lambda: {"answer": 0.5})  # 1 where not named
     lora_rank: int = 0  # 0 moves every weight

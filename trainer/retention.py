@@ -68,7 +68,8 @@ def general(model: Transformer, words: Tokenizer, shards: Path, config: Retentio
     """Bits per byte of each domain of held-out general text; none where the run has no such text."""
     try:
         held = data.open_shards(shards, "held", words)
-        found = bits.of_shards(model, held, words, rows=config.text_rows, length=config.text_length)
+        length = min(config.text_length, model.config.context)
+        found = bits.of_shards(model, held, words, rows=config.text_rows, length=length)
     except DataError as error:
         sys.stderr.write(f"retention: general text is not measured: {error}\n")
         return {}

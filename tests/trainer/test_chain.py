@@ -37,6 +37,8 @@ SMALL = [
     "pretrain.steps=6", "pretrain.length=64", "pretrain.rows=4", "pretrain.tokens_per_step=512",
     "rows.misses=2", "rows.dev_one_in=6", "rows.caps={}",
     "finetune.steps=10", "finetune.length=384", "finetune.spoken_tokens=32", "finetune.peak_learning_rate=4e-3",
+    "finetune.talk_length=128", "finetune.text_length=64",
+    "retention.reading_rows=10", "retention.rewriting_rows=2", "retention.text_rows=2",
     "evaluate.most_rows=40", "evaluate.text_rows=4", "evaluate.length=64",
 ]  # fmt: skip
 

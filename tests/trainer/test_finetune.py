@@ -264,7 +264,7 @@ def test_conversations_of_ones_own_are_learnt_and_other_shares_are_left_out_alou
         ({"shares": {"reed": 1.0}}, r"shares are .*; give some of \['read'"),
         ({"shares": {"read": 0.5, "review": 0.5}}, r"shares.review needs `review`"),
         ({"shares": {"read": 0.5, "text": 0.5}}, r"shares.text needs `texts`"),
-        ({"talk_length": 999}, r"talk_length 999 is above the model's context 256"),
+        ({"length": 999}, r"length 999 is above the model's context 256"),
         ({"rows_per_step": 6}, "rows_per_step 6 is no multiple of 4"),
         ({"rows": "/nowhere/rows.jsonl"}, "/nowhere/rows.jsonl is missing"),
         ({"lora_rank": -1}, "LoRA rank is -1"),
