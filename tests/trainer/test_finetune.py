@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import checkpoint, data, finetune, lessons, lora, recipe, retention, rows
+from trainer import caution, checkpoint, data, finetune, lessons, lora, recipe, retention, rows
 from trainer.chat import Turn
 from trainer.data import Written
 from trainer.dialogue import Rewrite, Talk
@@ -157,6 +157,43 @@ def test_padding_and_neighbours_change_no_row(model, words):
 
     for pair in (talks, mixed, [talks[1], mixed[0]]):
         assert nats(pair) == pytest.approx(sum(nats([row]) for row in pair), rel=1e-5)
+
+
+# --- caution -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "warned"),
+    [
+        (
+            32,
+            {"steps": 256, "peak_learning_rate": 1e-3},
+            ["256 steps at a mean rate", "32 'talk' rows are seen 64.0 times"],
+        ),
+        (512, {"steps": 256, "peak_learning_rate": 1e-3}, ["256 steps at a mean rate"]),
+        (32, {"steps": 64, "peak_learning_rate": 3e-4}, []),
+        (
+            32,
+            {"steps": 64, "peak_learning_rate": 3e-3},
+            ["64 steps at a mean rate", "32 'talk' rows are seen 16.0 times"],
+        ),
+    ],
+)
+def test_few_rows_many_epochs_and_a_high_rate_are_warned_about_with_their_numbers(rows, settings, warned):
+    config = FinetuneConfig(rows_per_batch=8, rows_per_step=8, schedule="cosine", **settings)
+    said = caution.warnings({"talk": rows}, {"talk": 1.0}, config)
+    assert [line[: len(start)] for line, start in zip(said, warned, strict=True)] == warned
+    gentle = replace(config, lora_rank=8)
+    assert len(caution.warnings({"talk": rows}, {"talk": 1.0}, gentle)) == max(0, len(warned) - 1)
+    replayed = caution.warnings({"talk": rows}, {"talk": 0.9, "replay": 0.1}, config)
+    assert all("by heart" in line for line in replayed)
+
+
+def test_the_steps_a_warning_names_give_no_warning():
+    config = FinetuneConfig(rows_per_batch=8, rows_per_step=8, steps=900, peak_learning_rate=2e-3, lora_rank=4)
+    (said,) = caution.warnings({"talk": 40}, {"talk": 1.0}, config)
+    steps = int(said.split("Use about ")[1].split()[0])
+    assert not caution.warnings({"talk": 40}, {"talk": 1.0}, replace(config, steps=steps - 1))
 
 
 # --- the stage ---------------------------------------------------------------------------------------------------------
