@@ -7,7 +7,8 @@
 Takes   how many rows each kind has, the shares, and the settings of the run.
 Gives   lines for people, with the numbers that led to them and what would help; nothing is refused.
 Known   from a sweep over rows, epochs and rates on the tiny trunk, with AdamW (docs/experiments.md, 2026-11-22): right
-        within a factor of 1.7 there up to a travel of 0.15, too high beyond. Larger trunks lose less by the same travel, so for them it warns too early.
+        within a factor of 1.7 there up to a travel of 0.15, too high beyond. Larger trunks lose less by the same
+        travel, so for them it warns too early.
 Source  what is forgotten grows with the update steps as a power law: Kalajdzievski, arXiv:2401.05605. Replay of a few
         per cent prevents most of it: Scialom et al., arXiv:2205.12393; Ibrahim et al., arXiv:2403.08763. Adapters
         forget less and learn less: Biderman et al., arXiv:2405.09673. Repeating rows more than four times gives little:

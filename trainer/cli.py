@@ -19,10 +19,12 @@ from trainer.errors import TrainerError
 
 STAGES = {  # stage -> where its function is
     "corpus": ("trainer.corpus", "corpus", "Clean raw text, with a report of what went and why."),
+    "filter": ("trainer.unwanted_training", "train", "Learn to tell unsafe text; the weights are shipped."),
     "tokenizer": ("trainer.data", "tokenize", "Learn the tokenizer and store the clean text as shards."),
     "pretrain": ("trainer.pretrain", "pretrain", "Train a trunk from random weights."),
     "rows": ("trainer.mixture", "make", "Make reading rows from question files and structured text."),
-    "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse and quote."),
+    "dialogue": ("trainer.dialogue", "make", "Make follow-ups and conversations from rows and dialogues."),
+    "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse, quote and converse."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
     "synthesize": ("trainer.synthesize", "synthesize", "Make questions, answers and refusals from passages."),
     "embedder": ("trainer.embedder", "embedder", "Tune the retriever on questions; an index stays valid."),
@@ -119,7 +121,7 @@ def synthesize(  # one parameter an option
     workers: Annotated[int | None, typer.Option(help="Processes.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="Override: synthesize.key=value.")] = None,
 ) -> None:
-    """Make questions, exact answers and refusals from PASSAGES; a report of what was kept and why stands beside them."""
+    """Make questions, exact answers and refusals from PASSAGES; beside them a report of what was kept and why."""
     rows, folder = (out, None) if out and out.suffix == ".jsonl" else (None, out)
     given = {"passages": passages, "rows": rows, "model": model, "seed": seed, "workers": workers}
 
