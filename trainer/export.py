@@ -15,18 +15,15 @@ Refuses an unfinished run, a tokenizer that the weights were not trained with, a
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from trainer import checkpoint, evaluate, files, folders, gguf_file, huggingface, quantise, recipe, tokenizer
-from trainer.chat import Found, Source
-from trainer.errors import CheckpointError, RecipeError
+from trainer import checkpoint, evaluate, files, folders, gguf_file, huggingface, outcomes, quantise, recipe, tokenizer
+from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.loop import pick_device
 from trainer.model import Transformer, parameters
 from trainer.reading import FORMAT, TrunkReader, fill
@@ -40,6 +37,8 @@ PRECISIONS: dict[str, Mapping[str, object]] = {
     "huggingface": huggingface.PRECISIONS,
     "gguf": gguf_file.PRECISIONS,
 }
+
+KEPT = ("checkpoint", "stage", "reading", "intervals", "bits_per_byte")  # of the scores; curves stay with the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +150,7 @@ def evaluation(plan: recipe.Recipe, newest: Path, *, needed: bool) -> dict[str, 
     fits = scores.get("checkpoint") == newest.name and scores.get("stage", newest.parent.name) == newest.parent.name
     if needed and not (fits and "reading" in scores):
         raise CheckpointError(f"{path} does not score {newest}; run `trainer evaluate` first")
-    return scores if fits else {}
+    return {name: scores[name] for name in KEPT if name in scores} if fits else {}
 
 
 def check_reading(
@@ -165,37 +164,20 @@ def check_reading(
     fill(small, quantise.unpack(stored), where="the stored weights")
     found = []
     for title, model in (("full weights", chosen.model), (config.precision, small)):
-        reader = Shown(TrunkReader(model.to(device), chosen.words), f"F1 with {title}", len(asked))
-        found.append(evaluate.score_reader(reader, asked, threshold=0.5))
+        reader = TrunkReader(model.to(device), chosen.words)
+        found.append(outcomes.report(outcomes.ask(reader, asked, title=f"reading with {title}"), 0.5))
     chosen.model.cpu()
-    full, less = (scores["f1"] for scores in found)
     count = found[0]["answerable"]
-    if abs(full - less) > config.most_f1_change:
+    if not count:
+        raise DataError("no dev row is shown with its answer, so F1 cannot be compared; lower [evaluate] withheld")
+    full, less = (scores["f1"] for scores in found)
+    if round(abs(full - less), 2) > config.most_f1_change:
         raise CheckpointError(
             f"span F1 on {count} held-out questions is {full:.2f} with the full weights and {less:.2f} stored as "
             f"{config.precision}; at most {config.most_f1_change:g} points are allowed; choose another [export] "
-            f"precision, or more dev rows (one question is {100 / max(count, 1):.2f} points)"
+            f"precision, or more dev rows (one question is {100 / count:.2f} points)"
         )
     return {"f1_full": full, "f1": less, "answerable": count}
-
-
-class Shown:
-    """A reader that says on stderr how far it is, every few seconds."""
-
-    def __init__(self, reader: TrunkReader, title: str, total: int) -> None:
-        self.reader, self.title, self.total = reader, title, total
-        self.done, self.began, self.said = 0, time.monotonic(), time.monotonic()
-
-    def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
-        """What the reader says."""
-        result = self.reader.read(question, sources)
-        self.done += 1
-        now = time.monotonic()
-        if now - self.said > 5:
-            self.said, rate = now, self.done / (now - self.began)
-            left = (self.total - self.done) / rate
-            sys.stderr.write(f"{self.title}: {self.done}/{self.total}, {rate:.1f} questions/s, {left:.0f} s left\n")
-        return result
 
 
 def write_model(part: Path, described: dict[str, Any], words: Tokenizer, stored: Mapping[str, Tensor]) -> None:
