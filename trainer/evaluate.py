@@ -141,13 +141,13 @@ def score_rows(opened: Opened, asked: Sequence[Case], config: EvaluateConfig, th
     """How a model reads the rows of its run."""
     found = outcomes.ask(opened.reader, asked, title="reading")
     figures = {name: value for name, value in outcomes.report(found, threshold).items() if value is not None}
-    result = {"reading": figures, **details(found, asked, opened, threshold, config.spoken)}
+    result = {"reading": figures, **details(found, asked, opened, threshold, spoken=config.spoken)}
     if config.against:
         result["against"] = compare(found, threshold, asked, open_model(config.against))
     return result
 
 
-def details(found: Outcomes, asked: Sequence[Case], opened: Opened, threshold: float, spoken: int) -> dict[str, Any]:
+def details(found: Outcomes, asked: Sequence[Case], opened: Opened, threshold: float, *, spoken: int) -> dict[str, Any]:
     """Intervals, curves, quotations and speed of what was read."""
     result = {
         "intervals": outcomes.intervals(found, threshold),
@@ -200,7 +200,7 @@ def score_file(
     if found.answerable.all():  # how well it refuses was not asked
         for name in ("balanced_accuracy", "refused", "auc_risk_coverage_refusals"):
             del result[name]
-    more = details(found, shown, opened, opened.threshold, config.spoken)
+    more = details(found, shown, opened, opened.threshold, spoken=config.spoken)
     more["intervals"] = {CONTRACT.get(name, name): v for name, v in more["intervals"].items() if name in figures}
     among = questions.among_near_misses(asked) if config.evidence_questions else []
     if among:
