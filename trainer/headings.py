@@ -1,10 +1,10 @@
-"""Questions that structured text asks and answers by itself: headings, lists and definitions of handbooks.
+"""Questions that structured text asks and answers by itself: raw handbooks and documentation become `Example`s.
 
 Takes   Markdown-like text with its licence.
-Gives   `Example`s: a heading that is a question, with the section's first words or whole list as its answer;
-        "The following X can Y:" as "Which X can Y?" with the list; "Doing Z" as "How do I do Z?"; "X is a ..." as
-        "What is X?". The text of a source follows the loaders' convention: `- ` items, one line a table row.
-Refuses sections without prose, answers above 700 characters, headings such as "Overview" that ask nothing.
+Gives   `Example`s: what `trainer.asking` asks of each section (who, when, how many, how do I, may I), and headings that
+        are questions, answered by the section's first words or its whole list.
+Refuses sections without prose, answers above 700 characters, and questions about a section as a whole: a reader that
+        learnt from "What should I know about X?" quoted openings (docs/experiments.md).
 Why     question sets in print hold short spans from encyclopedias; people at work ask for steps, lists and rules.
 """
 
@@ -12,25 +12,22 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from trainer.asking.lists import bare_heading, question_heading
+from trainer.asking.made import ask, small_words
+from trainer.asking.wellformed import answer_fault
 from trainer.rows import LONGEST, Example
 
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*(?:\{#.*\})?$")
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
-STEP = re.compile(r"^\s*\d+[.)]\s+")
 LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
 TAG = re.compile(r"<[^>\n]{1,200}>")
-EMPTY = frozenset(
-    "overview introduction summary example examples notes note see also contents references related links usage syntax "
-    "parameters remarks requirements options description synopsis background details more information about faq".split()
-)
-ABOUT = ("What is the policy on {}?", "What should I know about {}?", "What are the rules for {}?", "Tell me about {}.")
-FOLLOWING = re.compile(
-    r"(?m)^(?:The|These|Those) following ([a-z][\w -]{2,40}? "
-    r"(?:are|is|can|must|may|should|have|need|apply)\b[^:.\n]{3,80}):\s*\n+((?:\s*(?:[-*+]|\d+[.)])\s.*\n?)+)"
+_GENERAL = re.compile(
+    r"(?:tell me about|what should i know|what about|what (?:is|are) the (?:policy|rules)|what do the documents say)\b|"
+    r"what (?:is|are) (?:an? |the )?[\w-]+(?: [\w-]+)?\?$|what (?:is|does) [\w ]+ (?:for|mean|refer to)\?$",
+    re.I,
 )
 LONGEST_ANSWER = 700  # characters
 
@@ -98,110 +95,41 @@ def first_unit(text: str) -> tuple[int, int]:
     return 0, ends[1] if len(ends) > 1 and ends[1] <= 250 else ends[0]
 
 
-def verbs_of(texts: Iterable[str], *, share: float = 0.01) -> frozenset[str]:
-    """Words that follow "to" in at least `share` of the texts: verbs enough to turn "Merging" into "merge"."""
-    counts: Counter[str] = Counter()
-    total = 0
-    for text in texts:
-        total += 1
-        counts.update({match[1] for match in re.finditer(r"\bto ([a-z]{2,})\b", text)})
-    least = max(2.0, share * total)
-    return frozenset(
-        word for word, times in counts.items() if times >= least and word not in {"the", "an", "be", "have"}
-    )
-
-
-def stem(gerund: str, verbs: frozenset[str]) -> str | None:
-    """The verb of a word in -ing, or None.
-
-    >>> [stem(word, frozenset({"merge", "run", "check"})) for word in ("merging", "running", "checking", "morning")]
-    ['merge', 'run', 'check', None]
-    """
-    cut = gerund[:-3]
-    forms = (cut, cut + "e", cut[:-1] if cut[-1:] == cut[-2:-1] else cut)
-    return next((form for form in forms if form in verbs), None)
-
-
 def asks_generally(question: str) -> bool:
-    """Whether a mined question asks about its section as a whole or for a definition: its answer opens the section."""
-    return question.startswith(("What is ", *(pattern.partition("{")[0] for pattern in ABOUT)))
+    """Whether a mined question asks about a section as a whole or for a definition: its answer opens the section.
+
+    >>> [asks_generally(q) for q in ("Tell me about leave.", "What is a sprint?", "What is the limit for meals?")]
+    [True, True, False]
+    """
+    return _GENERAL.match(question) is not None
 
 
-def ask_heading(title: str, verbs: frozenset[str], chance: random.Random) -> str | None:
-    """The question that a heading asks, or None."""
-    words = title.split()
-    if title.endswith("?") and len(words) >= 3:
-        return re.sub(r"^(?:Q:|[\d.]+)\s*", "", title)
-    bare = re.sub(r"^(?:Step )?[\d.:)\s]+", "", title).strip(" :.")
-    words = bare.split()
-    if not 2 <= len(words) <= 9 or bare.lower() in EMPTY or {w.lower() for w in words} <= EMPTY:
-        return None
-    head, rest = words[0].lower(), " ".join(words[1:])
-    if chance.random() < 0.5:  # people do not type title case
-        rest = re.sub(r"\b[A-Z](?=[a-z]+\b)", lambda match: match[0].lower(), rest)
-    if bare.lower().startswith("how to "):
-        return f"How do I {bare[7].lower()}{bare[8:]}?"
-    if head.endswith("ing") and len(head) > 5:
-        verb = stem(head, verbs)
-        return f"How do I {verb} {rest}?" if verb else None
-    if "?" in bare:
-        return None
-    if head in verbs and len(words) > 2:
-        return f"How do I {head} {rest}?"
-    if chance.random() < 0.3 and all(re.fullmatch(r"[A-Za-z'-]+", word) for word in words):
-        return chance.choice(ABOUT).format(bare if bare.isupper() else bare[0].lower() + bare[1:])
-    return None
-
-
-def examples(
-    text: str, *, licence: str, domain: str, verbs: frozenset[str], chance: random.Random
-) -> Iterator[Example]:
+def examples(text: str, *, licence: str, domain: str, chance: random.Random) -> Iterator[Example]:
     """All questions that one document asks of itself."""
+    common = frozenset(small_words(text))
     for section in sections(text):
         body = section.text[:LONGEST].rstrip()
         context = " > ".join(section.path if chance.random() < 0.5 else section.path[:-1])
-        for question, start, end in _asked(section.path[-1], body, verbs, chance):
-            answer = body[start:end].strip()
-            if 12 <= len(answer) <= LONGEST_ANSWER and not answer.endswith(":"):
+        found = [(one.question, one.start, one.end) for one in ask(body, section.path, chance, common=common)]
+        own = question_heading(bare_heading(section.path[-1])) if section.path[-1].rstrip().endswith("?") else None
+        if own:
+            found.append((own, *first_unit(body)))
+        for question, start, end in found:
+            answer = body[start:end]
+            if 2 <= len(answer) <= LONGEST_ANSWER and not answer_fault(answer):
                 yield Example(question, context, body, ((start, end),), domain, licence)
-
-
-def _asked(title: str, body: str, verbs: frozenset[str], chance: random.Random) -> Iterator[tuple[str, int, int]]:
-    heading = ask_heading(title, verbs, chance)
-    if heading:
-        yield (heading, *first_unit(body))
-    for match in FOLLOWING.finditer(body):
-        yield f"Which {match[1]}?", match.start(2), match.start(2) + len(match[2].rstrip())
-    defined = re.search(
-        r"(?m)^(?:An? |The )?([A-Z][\w-]+(?: [\w-]+){0,3}) (?:is|are) ((?:an?|the|used) [^.\n]{25,200}\.)", body
-    )
-    if defined and defined[1].split()[0].lower() not in {
-        "this",
-        "it",
-        "there",
-        "these",
-        "that",
-        "you",
-        "we",
-        "he",
-        "she",
-        "if",
-    }:
-        yield f"What is {defined[1]}?", defined.start(2), defined.end(2) - 1
 
 
 def mined(rows: Iterable[dict[str, object]], *, domain: str, seed: int, limit: int) -> list[Example]:
     """At most `limit` examples of a raw corpus, at most 6 a document, drawn evenly."""
     chance = random.Random(seed)
     found: list[Example] = []
-    kept = list(rows)
-    verbs = verbs_of(str(row["text"]) for row in kept)
-    for row in kept:
+    for row in rows:
         licence = str(row.get("licence", ""))
-        some = list(examples(str(row["text"]), licence=licence, domain=domain, verbs=verbs, chance=chance))
+        some = list(examples(str(row["text"]), licence=licence, domain=domain, chance=chance))
         found.extend(chance.sample(some, min(6, len(some))))
     chance.shuffle(found)
     unique = list({example.question.lower(): example for example in reversed(found)}.values())
-    asked = [e for e in unique if not e.question.startswith("What is ")]
-    defined = [e for e in unique if e.question.startswith("What is ")]
+    asked = [e for e in unique if not asks_generally(e.question)]
+    defined = [e for e in unique if asks_generally(e.question)]
     return (asked + defined[: limit // 4])[:limit]

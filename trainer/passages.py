@@ -2,8 +2,8 @@
 
     {"id": "leave.md#3", "document": "leave.md", "headings": ["Leave", "Carry over"], "text": "Up to five days ..."}
 
-Takes   JSONL, plain or `.xz`, one passage a line. `id`, `document`, `headings` and `text` must be there; `title`, `version`,
-        `access` (who may read it: any JSON), `hash`, `licence`, `domain` and further keys may, and go with each row.
+Takes   JSONL, plain or `.xz`, one passage a line. `id`, `document`, `headings` and `text` must be there; `title`,
+        `version`, `access` (who may read it: any JSON), `hash`, `licence`, `domain` and others may: rows carry them on.
         Passages of one document stand together, in their order.
 Gives   `Passage`s in shelves: as many whole lines as one shelf holds, so that memory does not grow with the file.
 Refuses a line that is no object, lacks a key, or repeats an id (DataError naming file and line).
@@ -57,7 +57,8 @@ def read(path: Path) -> Iterator[Passage]:
     number, seen = 0, set()
     try:
         with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for line in file:
+                number += 1
                 if line.strip():
                     passage = _passage(json.loads(line))
                     if hash(passage.id) in seen:
@@ -67,9 +68,8 @@ def read(path: Path) -> Iterator[Passage]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; give a JSONL file of passages (docs/formats.md)") from error
     except (ValueError, TypeError, EOFError, lzma.LZMAError) as error:
-        raise DataError(
-            f"{path}, line {number + (not number)}: {error}. Each line is an object with {', '.join(OWN)}; mend or remove it"
-        ) from error
+        rule = f"Each line is an object with {', '.join(OWN)}; mend or remove it"
+        raise DataError(f"{path}, line {max(1, number)}: {error}. {rule}") from error
 
 
 def _passage(raw: Any) -> Passage:

@@ -85,6 +85,9 @@ def diversity(path: Path) -> dict[str, Any]:
                 ranked[by] += trip[by] == 1
     total = len(lengths)
     share = max(1, total)
+    words: dict[str, float] = {}
+    if total:
+        words = {"mean": round(mean(lengths), 1), "median": median(lengths), "longest": max(lengths)}
     return {
         "rows": total,
         "answerable": answerable,
@@ -93,9 +96,7 @@ def diversity(path: Path) -> dict[str, Any]:
         "distinct_opening_share": round(len(openings) / share, 4),
         "openings_percent": {name: round(100 * times / share, 1) for name, times in openings.most_common(SHOWN)},
         "kinds_percent": {name: round(100 * times / share, 1) for name, times in kinds.most_common()},
-        "question_words": {"mean": round(mean(lengths), 1), "median": median(lengths), "longest": max(lengths)}
-        if total
-        else {},
+        "question_words": words,
         "answers_percent": {name: round(100 * times / max(1, answerable), 1) for name, times in answers.most_common()},
         "sources": {str(size): times for size, times in sorted(sources.items())},
         "source_first_percent": {by: round(100 * times / max(1, answerable), 1) for by, times in ranked.items()},
@@ -105,7 +106,7 @@ def diversity(path: Path) -> dict[str, Any]:
 def answer_kind(answer: str) -> str:
     """What an answer looks like.
 
-    >>> [answer_kind(a) for a in ("30 days", "the payroll team", "- a\\n- b", "Send it to HR and wait for their reply today")]
+    >>> [answer_kind(a) for a in ("30 days", "the payroll team", "- a\\n- b", "Send it to HR and wait for a reply")]
     ['number', 'phrase', 'list', 'sentence']
     """
     if "\n" in answer:
@@ -131,17 +132,18 @@ def page(report: Mapping[str, Any], rows: Path) -> str:
         (kind, made, report["kept_by_kind"].get(kind, 0), report["kept_percent_by_kind"][kind])
         for kind, made in report["made_by_kind"].items()
     ]
-    return plots.page(
-        "Questions made from passages",
-        [
-            ("At a glance", plots.table(("", ""), figures)),
-            ("Rows by kind", plots.bars(various["kinds_percent"], title="Share of the rows by kind", unit="%") + plots.table(("kind", "made", "kept", "kept %"), kinds)),
-            ("Refused", plots.bars({k: float(v) for k, v in report["refused_by_reason"].items()}, title="Refused questions by reason")),
-            ("How questions begin", plots.bars(various["openings_percent"], title="Share of the rows by first two words", unit="%")),
-            ("Answers", plots.bars(various["answers_percent"], title="Answers by their look", unit="%")),
-            ("Samples", plots.table(("question", "answer", "kind"), list(samples(rows)))),
-        ],
-    )  # fmt: skip
+    by_kind = plots.bars(various["kinds_percent"], title="Share of the rows by kind", unit="%")
+    reasons = {reason: float(times) for reason, times in report["refused_by_reason"].items()}
+    openings = plots.bars(various["openings_percent"], title="Share of the rows by first two words", unit="%")
+    sections = [
+        ("At a glance", plots.table(("", ""), figures)),
+        ("Rows by kind", by_kind + plots.table(("kind", "made", "kept", "kept %"), kinds)),
+        ("Refused", plots.bars(reasons, title="Refused questions by reason")),
+        ("How questions begin", openings),
+        ("Answers", plots.bars(various["answers_percent"], title="Answers by their look", unit="%")),
+        ("Samples", plots.table(("question", "answer", "kind"), list(samples(rows)))),
+    ]
+    return plots.page("Questions made from passages", sections)
 
 
 def samples(rows: Path) -> Iterator[tuple[str, str, str]]:

@@ -1,12 +1,12 @@
 """Passages become reading rows: questions, exact answers, near misses, and questions that nothing answers.
 
-    passages ─► shelves ─► questions by rule (asking) and by the model ─► round trip ─┬─► answerable rows
-                                                                                       └─► changed, swapped ─► round trip
-                                                                                               ─► unanswerable rows
+    passages ─► shelves ─► questions by rule and by the model ─► round trip ─┬─► answerable rows
+                                                                             └─► changed, swapped ─► round trip
+                                                                                     ─► rows that nothing answers
 
 Takes   a JSONL file of passages (`trainer.passages`) and a model folder whose reader judges.
 Gives   OUT as JSONL that `rows.read_rows` opens (gold source first; `order` is a shuffled order to show them in), and
-        beside it NAME.report.json and NAME.report.html. The same seed, passages, model and precision give the same rows.
+        beside it NAME.report.json and .html. The same seed, passages, model and precision give the same rows.
         Stopped and run again, it goes on behind the last finished shelf.
 Refuses rows whose round trip fails (`trainer.roundtrip`); the report counts them by kind and reason.
 """
@@ -66,9 +66,7 @@ def make(config: SynthesizeConfig) -> Path:
     check(config)
     total = passages.count(config.source)
     if not total:
-        raise DataError(
-            f"{config.source} holds no passages; each line is one, as docs/formats.md says"
-        )
+        raise DataError(f"{config.source} holds no passages; each line is one, as docs/formats.md says")
     config = replace(config, precision=machine.pick_precision(config.precision, torch.device("cpu")))
     work = config.target.with_name(config.target.name + ".work")
     prepare(work, config)
@@ -207,9 +205,8 @@ class Progress:
         self.rows += sum(tally.kept.values())
         rate = (self.done - self.before) / max(1e-9, time.monotonic() - self.began)
         left = (self.total - self.done) / rate
-        sys.stderr.write(
-            f"{self.done:,}/{self.total:,} passages  {self.rows:,} rows  {rate:.1f} passages/s  {left / 60:.0f} min left\n"
-        )
+        line = f"{self.done:,}/{self.total:,} passages  {self.rows:,} rows  {rate:.1f} passages/s"
+        sys.stderr.write(f"{line}  {left / 60:.0f} min left\n")
 
 
 if __name__ == "__main__":

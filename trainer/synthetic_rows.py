@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from trainer import roundtrip
 from trainer.asking.altered import alter, names
-from trainer.asking.made import ask
+from trainer.asking.made import ask, small_words
 from trainer.asking.sentences import Asked
 from trainer.asking.wellformed import answer_fault, fault
 from trainer.asking.written import Writer
@@ -102,6 +102,10 @@ class Bench:
     writer: Writer | None
     config: SynthesizeConfig
     tally: Tally
+    common: frozenset[str] = frozenset()  # words that stand small in the shelf: no names
+
+    def __post_init__(self) -> None:
+        self.common = frozenset(word for passage in self.shelf.passages for word in small_words(passage.text))
 
 
 def rows(bench: Bench) -> Iterator[dict[str, Any]]:
@@ -168,7 +172,7 @@ def questions(bench: Bench, owner: int) -> list[Asked]:
     passage, config = bench.shelf.passages[owner], bench.config
     chance = chance_of(config.seed, passage.id)
     faults: Counter[str] = Counter()
-    some = ask(passage.text, passage.path, chance, faults)
+    some = ask(passage.text, passage.path, chance, faults=faults, common=bench.common)
     for one in bench.writer.ask(passage.source, config.written, chance) if bench.writer else ():
         answer = passage.text[one.start : one.end]
         why = fault(one.question, answer) or answer_fault(answer)

@@ -151,8 +151,12 @@ def test_the_round_trip_asks_for_the_words_and_for_silence():
     sources = [Source("", "Nothing here."), Source("", "Send it within 30 days.")]
     limits = roundtrip.Limits()
     assert roundtrip.answerable(Points(), "?", sources, gold=1, span=(8, 22), limits=limits).reason == ""
-    assert roundtrip.answerable(Points(), "?", sources, gold=1, span=(0, 7), limits=limits).reason == "reader: other words"
-    assert roundtrip.answerable(Points(), "?", sources, gold=0, span=(0, 7), limits=limits).reason == "reader: other words"
+    assert (
+        roundtrip.answerable(Points(), "?", sources, gold=1, span=(0, 7), limits=limits).reason == "reader: other words"
+    )
+    assert (
+        roundtrip.answerable(Points(), "?", sources, gold=0, span=(0, 7), limits=limits).reason == "reader: other words"
+    )
     assert roundtrip.unanswerable(Points(), "?", sources, limits).reason == "reader: sees an answer"
     assert roundtrip.unanswerable(Points(), "?", sources, roundtrip.Limits(most_support=0.9)).reason == ""
 

@@ -14,18 +14,26 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, turned
-from trainer.asking.roles import is_someone
 from trainer.asking.sentences import Asked, Sentence
 
 NUMBER = (
     r"(?:\d[\d,]*(?:\.\d+)?(?:\s?[-–]\s?\d[\d,.]*)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
     r"fifteen|twenty|thirty|forty|fifty|sixty|ninety)"
 )
-UNIT = r"(?:(?:business|working|calendar|consecutive|full)[ -])?(?:second|minute|hour|day|week|month|quarter|year|sprint)s?"
+UNIT = (
+    r"(?:(?:business|working|calendar|consecutive|full)[ -])?(?:second|minute|hour|day|week|month|quarter|year|"
+    r"sprint)s?"
+)
 WEEKDAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
-MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Aug|Sept|Oct|Nov|Dec)"
+MONTH = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Aug|Sept|"
+    r"Oct|Nov|Dec)"
+)
 CLOCK = r"(?:\d{1,2}(?::\d{2})? ?(?:am|pm|a\.m|p\.m|AM|PM)\b|\d{1,2}:\d{2}|noon|midnight)"
-DATE = rf"(?:{MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH}(?: \d{{4}})?|{MONTH} \d{{4}}|(?:19|20)\d{{2}}|{MONTH}\b|{WEEKDAY})"
+DATE = (
+    rf"(?:{MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH}(?: "
+    rf"\d{{4}})?|{MONTH} \d{{4}}|(?:19|20)\d{{2}}|{MONTH}\b|{WEEKDAY})"
+)
 REST = r"[^,;:()?!|]"
 _SOON = r"(?:the )?(?:start|beginning|end|middle|first|last|close) of (?:the|each|every|a|your|our) [a-z]+(?: [a-z]+)?"
 PLACES = (
@@ -37,7 +45,10 @@ PLACES = (
 _CUTS = re.compile(
     r",? (?:but|so|which|where|whereas|although|though|even|as well as)\b|, (?:and|or)\b|[;(]|:(?=\s|$)| [–—-] |, "
 )
-_FOUND = r"(?:found|located|stored|listed|documented|posted|published|kept|saved|hosted|recorded|tracked|available|displayed|shown|defined|logged|held|shared|configured|managed)"
+_FOUND = (
+    r"(?:found|located|stored|listed|documented|posted|published|kept|saved|hosted|recorded|tracked|available|"
+    r"displayed|shown|defined|logged|held|shared|configured|managed)"
+)
 
 
 class Tail(NamedTuple):
@@ -57,8 +68,10 @@ TAILS = (
     Tail(
         "frequency",
         _ends(
-            rf"(?:(?:at least |about |roughly )?(?:every (?:other |{NUMBER} )?{UNIT}|(?:once|twice|three times|{NUMBER} times) "
-            rf"(?:a|per|each|every) {UNIT}|on a (?:daily|weekly|biweekly|monthly|quarterly|regular|yearly|annual) basis|"
+            rf"(?:(?:at least |about |roughly )?(?:every (?:other |{NUMBER} )?{UNIT}|(?:once|twice|three "
+            rf"times|{NUMBER} times) "
+            rf"(?:a|per|each|every) {UNIT}|on a (?:daily|weekly|biweekly|monthly|quarterly|regular|yearly|"
+            rf"annual) basis|"
             rf"each (?:day|week|month|quarter|year|sprint)|every {WEEKDAY}|"
             r"hourly|nightly|daily|weekly|biweekly|bi-weekly|fortnightly|monthly|quarterly|annually|yearly))"
         ),
@@ -67,15 +80,18 @@ TAILS = (
     Tail(
         "duration",
         _ends(
-            rf"for (?:up to |at least |at most |a minimum of |a maximum of |no more than |about |around |approximately |"
-            rf"a period of |the (?:first|last|next) )*{NUMBER}(?: to {NUMBER})? {UNIT}(?: (?:after|before|from|of) {REST}{{3,50}})?"
+            rf"for (?:up to |at least |at most |a minimum of |a maximum of |no more than |about |around |"
+            rf"approximately |"
+            rf"a period of |the (?:first|last|next) )*{NUMBER}(?: to {NUMBER})? {UNIT}(?: (?:after|before|"
+            rf"from|of) {REST}{{3,50}})?"
         ),
         ("For how long", "How long"),
     ),
     Tail(
         "deadline",
         _ends(
-            rf"(?:within|in under|no later than|at least|less than|more than) (?:the (?:first|next|last) )?(?:about )?{NUMBER}"
+            rf"(?:within|in under|no later than|at least|less than|more than) (?:the (?:first|next|last) )"
+            rf"?(?:about )?{NUMBER}"
             rf"(?: to {NUMBER})? {UNIT}(?: (?:of|after|before|from|prior to|in advance|ahead|following){REST}{{0,60}})?"
         ),
         ("How soon", "When"),
@@ -84,14 +100,23 @@ TAILS = (
         "time",
         _ends(
             rf"(?:(?:on|by|before|until|at|in|from|since|after|around|during|no later than) (?:around |about |the )?"
-            rf"(?:{CLOCK}|{DATE}|{_SOON})(?:,? (?:at|on|in|to|and|through|until|-|–|ET|PT|EST|PST|UTC|GMT) ?{REST}{{0,30}})?)"
+            rf"(?:{CLOCK}|{DATE}|{_SOON})(?:,? (?:at|on|in|to|and|through|until|-|–|ET|PT|EST|PST|UTC|GMT) "
+            rf"?{REST}{{0,30}})?)"
         ),
         ("When",),
     ),
-    Tail("time", _ends(rf"(?:as soon as|once|until|after|before) (?:the|a|an|your|you|we|our|all|it is|every) ?{REST}{{8,90}}"), ("When",)),
+    Tail(
+        "time",
+        _ends(rf"(?:as soon as|once|until|after|before) (?:the|a|an|your|you|we|our|all|every) ?{REST}{{8,90}}"),
+        ("When",),
+    ),
     Tail("time", _ends(rf"when (?:the|a|an|you|we|your|there|working|making|using) ?{REST}{{10,90}}"), ("When",)),
-    Tail("condition", _ends(rf"(?:only )?if (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When",), negated=True),
-    Tail("condition", _ends(rf"unless (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"), ("When",)),
+    Tail(
+        "condition",
+        _ends(rf"(?:only )?if (?:the|a|an|you|we|your|there|they|it) ?{REST}{{10,110}}"),
+        ("When",),
+        negated=True,
+    ),
     Tail("reason", _ends(r"(?:because|since) (?:of )?[^;:()?|]{12,160}"), ("Why",), negated=True),
     Tail(
         "purpose",
@@ -102,19 +127,45 @@ TAILS = (
         ("Why",),
     ),
     Tail("manner", _ends(rf"by [a-z]+ing\b{REST}{{6,120}}"), ("How",)),
-    Tail("manner", _ends(rf"(?:(?:using|via) (?:the|a|an|our|your|[A-Z@#]){REST}{{2,60}}|through (?:the|our|a) {REST}{{0,30}}\b(?:process|system|tool|portal|form|channel|app|platform|website|page|interface|console|program))"), ("How",)),
+    Tail(
+        "manner",
+        _ends(
+            rf"(?:(?:using|via) (?:the|a|an|our|your|[A-Z@#]){REST}{{2,60}}|through (?:the|our|a) "
+            rf"{REST}{{0,30}}\b(?:process|system|tool|portal|form|channel|app|platform|website|page|interface|"
+            rf"console|program))"
+        ),
+        ("How",),
+    ),
     Tail(
         "place",
-        _ends(rf"(?:in|on|at|under|inside|into) (?:the|our|your|a|an|its|this|[A-Z#@]){REST}{{0,45}}?\b(?:{'|'.join(PLACES)})(?: (?:for|of|named|called) {REST}{{3,40}})?"),
+        _ends(
+            rf"(?:in|on|at|under|inside|into) (?:the|our|your|a|an|its|this|[A-Z#@])"
+            rf"{REST}{{0,45}}?\b(?:{'|'.join(PLACES)})(?: (?:for|of|named|called) {REST}{{3,40}})?"
+        ),
         ("Where",),
     ),
-    Tail("place", _ends(r"(?:in|on) (?:the )?#[\w-]+(?: (?:channel|on Slack|in Slack|Slack channel))?"), ("Where", "In which channel")),
-)  # fmt: skip
-_WHETHER = re.compile(
-    r"^(?:ask|check|see|determine|know|decide|find|learn|verify|confirm|test|tell|consider|understand|identify|assess|evaluate|"
-    r"explain|mention|note|review)\b|\b(?:see|check|determine|know|out|verify|confirm|tell|understand|sure|wonder|decide)$"
+    Tail(
+        "place",
+        _ends(r"(?:in|on) (?:the )?#[\w-]+(?: (?:channel|on Slack|in Slack|Slack channel))?"),
+        ("Where", "In which channel"),
+    ),
 )
-_KEPT = re.compile(rf"^(?P<core>(?:be |been )?{_FOUND}) (?P<answer>(?:in|on|at|under|within) {REST}{{4,90}})$")
+_WHETHER = re.compile(
+    r"^(?:ask|check|see|determine|know|decide|find|learn|verify|confirm|test|tell|consider|understand|"
+    r"identify|assess|evaluate|"
+    r"explain|mention|note|review)\b|\b(?:see|check|determine|know|out|verify|confirm|tell|understand|sure|"
+    r"wonder|decide)$"
+)
+_KEPT = re.compile(
+    rf"^(?P<core>(?:be |been )?{_FOUND}) (?P<answer>(?:in|on|at|under|within) (?:(?! that ){REST}){{4,80}})$"
+)
+
+
+_UNFINISHED = frozenset(
+    """and or the a an of to with for is are be that your my not only either more at than about how why what
+    when where who used needed required no against into order way ways able so out least simply also
+    on in from by as""".split()
+)
 
 
 def cores(parts: Clause) -> Iterator[str]:
@@ -146,12 +197,14 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
             if not enough(parts, kept) or (tail.kind == "deadline" and kept.split()[0] in ("take", "last")):
                 continue
             used.add(tail.kind)
-            start = sentence.start + _place(parts, sentence, kept, core, match["answer"])
+            answer = match["answer"]
+            start = sentence.start + _place(parts, sentence, core, answer)
+            answer = re.split(r",? (?:but|as long as|while|which|otherwise)\b", answer)[0]
             word = chance.choice(tail.ask)
-            yield Asked(_question(word, parts, kept), start, start + len(match["answer"]), tail.kind, "clause")
+            yield Asked(_question(word, parts, kept), start, start + len(answer), tail.kind, "clause")
 
 
-def _place(parts: Clause, sentence: Sentence, kept: str, core: str, answer: str) -> int:
+def _place(parts: Clause, sentence: Sentence, core: str, answer: str) -> int:
     """Character of the sentence at which the answer begins. Predicates of do-support differ from what is written."""
     written = sentence.text[parts.at :]
     shift = len(written) - len(parts.predicate)  # an -s or -ed that the bare verb lost
@@ -171,95 +224,27 @@ def _question(word: str, parts: Clause, kept: str) -> str:
 def enough(parts: Clause, core: str) -> bool:
     """Whether a core says enough to be asked about: a verb and an object, or a participle."""
     words = core.split()
-    if re.match(r"(?:is|are|was|were|has|will)\b|have (?:been|found|made|had|\w+(?:ed|en|wn|nt|ld))\b|want\b", core) and parts.aux not in ("do", "does"):
+    if re.match(
+        r"(?:is|are|was|were|has|will)\b|have (?:been|found|made|had|\w+(?:ed|en|wn|nt|ld))\b|want\b", core
+    ) and parts.aux not in ("do", "does"):
         return False
     if re.match(r"have (?:been|found|made|had|\w+(?:ed|en|wn|nt|ld))\b", core):
         return False
     if parts.imperative and len(words) > 2 and words[1].endswith("s") and words[2] in VERBS:
         return False  # "Review apps allow us": the first word was a noun
-    if re.search(r", (?:but|and (?:the|a|an|it|then))\b|\bthat (?:was|were|is|are)\b|\b(?:I|you|we|they|it) \w+$|[.]$", core):
+    if re.search(
+        r", (?:but|so|which|and (?:the|a|an|it|then))\b|\bthat (?:was|were|is|are)\b|\b(?:I|you|we|they|it) \w+$|[.]$",
+        core,
+    ):
         return False
     if re.search(r"\b(?:and|or) (?:[a-z]+ )?(?:is|are|was|were|will|has|may|can|must|should)\b", core):
         return False
     if not words or len(words) > 16 or core.count(",") > 3:
         return False
     last = words[-1].lower()
-    if last in {"and", "or", "the", "a", "an", "of", "to", "with", "for", "is", "are", "be", "that", "your", "my", "not", "only",
-                "either", "more", "at", "than", "about", "how", "why", "what", "when", "where", "who", "used", "needed", "required",
-                "order", "way", "ways", "able", "so", "out", "least", "simply", "also", "on", "in", "from", "by", "as"}:  # fmt: skip
+    if last in _UNFINISHED:
         return False
     if parts.aux in BE.split("|") or words[0] in ("be", "been"):
         participle = words[1] if words[0] in ("be", "been") and len(words) > 1 else words[0]
         return len(participle) > 3 and (participle.endswith(("ed", "t", "en", "wn", "ng", "le", "de", "ld", "pt")))
     return words[0] in VERBS and len(words) > 1 and not (words[0] == "need" and parts.aux in ("may", "can", "must"))
-
-
-def commands(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
-    """ "If your laptop is lost, tell IT." and "To book a room, open the calendar.": the second half answers."""
-    text = sentence.text
-    match = re.match(
-        r"(?P<word>If|When|Whenever) (?P<case>[^,;:()?|]{12,110}), (?:then )?(?P<answer>[^:?|]{8,260})$", text
-    )
-    if match and _is_case(match["case"]):
-        act = _acts(match["answer"])
-        word, case = match["word"].lower().replace("whenever", "when"), asker(match["case"])
-        if act:
-            person = re.match(
-                r"(?:please |you (?:should|can|must|may) )?(?:contact|ask|email|notify|inform|tell|message|alert|call|reach out to|"
-                r"talk to|speak to|check with|consult) (?P<who>(?:the |your |our |an? |[A-Z@#])[^,;:()?]{1,50}?)(?=$|,| and | to | for | with | so | in | on )",
-                match["answer"], re.I,
-            )  # fmt: skip
-            if person and is_someone(person["who"]):
-                start = sentence.start + match.start("answer") + person.start("who")
-                yield Asked(f"Who should I contact {word} {case}?", start, start + len(person["who"]), "person", "case")
-            opening = chance.choice(("What should I do", "What do I do", "What should I do", "What do I need to do"))
-        else:
-            opening = "What happens"
-        if act or re.match(
-            r"(?:the|a|an|your|our|you|we|[A-Z])\b.* (?:will|is|are|must|may|can|should)\b", match["answer"]
-        ):
-            start = sentence.start + match.start("answer")
-            yield Asked(
-                f"{opening} {word} {case}?", start, sentence.end, "instruction" if act else "consequence", "case"
-            )
-    match = re.match(r"(?:In order to|To) (?P<goal>[a-z]+ [^,;:()?|]{6,90}), (?P<answer>[^?|]{8,260})$", text)
-    if match and match["goal"].split()[0] in VERBS and _acts(match["answer"]):
-        start = sentence.start + match.start("answer")
-        end = sentence.end - (1 if text.endswith(":") else 0)
-        opening = chance.choice(("How do I", "How can I", "What do I do to", "How do I"))
-        if not text.endswith(":"):
-            yield Asked(sentence_case(f"{opening} {asker(match['goal'])}"), start, end, "instruction", "goal")
-    match = re.match(r"(?:You can |Please )?(?P<answer>[Uu]se (?:the |a |an |our |your |[A-Z`]?)[^,;:()?|]{2,50}?) (?P<link>to) (?P<goal>[a-z]+ [^,;:()?|]{6,90})$", text)  # fmt: skip
-    if match and match["goal"].split()[0] in VERBS:
-        start = sentence.start + match.start("answer")
-        opening = chance.choice(("How do I", "What should I use to", "How can I"))
-        end = start + len(match["answer"])
-        if opening.startswith("What"):
-            start += 4
-        yield Asked(sentence_case(f"{opening} {asker(match['goal'])}"), start, end, "instruction", "goal")
-
-
-def _is_case(case: str) -> bool:
-    words = case.lower().split()
-    return len(words) >= 4 and words[0] not in (
-        "possible",
-        "necessary",
-        "needed",
-        "not",
-        "so",
-        "it",
-        "this",
-        "they",
-        "that",
-    )
-
-
-def _acts(answer: str) -> bool:
-    """Whether the words tell the reader what to do; where to read on is no answer."""
-    if re.match(r"(?:please |you can )?(?:see|refer to|read|find|check out|consult|note|remember)\b", answer):
-        return False
-    found = re.match(
-        r"(?:please |first |you (?:should|must|can|need to|will need to|may|have to) (?:also |then |first )?)?(?P<verb>[a-z]+)\b",
-        answer,
-    )
-    return found is not None and found["verb"] in VERBS

@@ -14,38 +14,43 @@ import re
 from dataclasses import dataclass
 
 VERBS = frozenset(
-    """accept access achieve acknowledge act activate add address adjust adopt advise agree aim alert align allow analyze
-    announce answer appear apply appoint approve archive arrange ask assess assign assist assume attach attend audit
-    authorize avoid award back base become begin believe block book borrow bring browse build buy calculate call cancel
-    care carry change charge chat check choose claim clarify clean clear click close collaborate collect combine come
-    comment commit communicate compare compile complete comply conduct configure confirm connect consider consist consult
-    contact contain continue contribute control convert convince coordinate copy cost count cover create customize cut deal
-    debug decide declare decline default define delegate delete deliver demonstrate deploy describe design determine
-    develop disable disclose discover discuss display distribute document donate download draft drive drop earn edit
-    email employ enable encourage encrypt end engage enroll ensure enter escalate establish estimate evaluate examine
-    exceed exclude execute exercise exist expand expect expense expire explain explore export express extend facilitate
-    fail file fill filter find finish fit fix flag focus follow forward foster gain gather generate get give go grant
+    """accept access achieve acknowledge act activate add address adjust adopt advise agree aim alert align
+    allow analyze announce answer appear apply appoint approve archive arrange ask assess assign assist assume
+    attach attend audit authorize avoid award back base become begin believe block book borrow bring browse
+    build buy calculate call cancel care carry change charge chat check choose claim clarify clean clear click
+    close collaborate collect combine come comment commit communicate compare compile complete comply conduct
+    configure confirm connect consider consist consult contact contain continue contribute control convert
+    convince coordinate copy cost count cover create customize cut deal debug decide declare decline default
+    define delegate delete deliver demonstrate deploy describe design determine develop disable disclose
+    discover discuss display distribute document donate download draft drive drop earn edit email employ enable
+    encourage encrypt end engage enroll ensure enter escalate establish estimate evaluate examine exceed exclude
+    execute exercise exist expand expect expense expire explain explore export express extend facilitate fail
+    file fill filter find finish fit fix flag focus follow forward foster gain gather generate get give go grant
     group grow guide handle happen have head help hide hire hold host identify implement import improve include
-    increase indicate inform initiate inspect install integrate interact interview introduce invest invite invoice
-    involve issue join keep kick know label last launch lead learn leave let leverage like limit link list live load
-    log look maintain make manage mark match measure meet mention mentor merge migrate modify monitor move name navigate
-    need negotiate note notify obtain occur offer onboard open operate opt order organize outline own participate pass
-    pause pay perform pick place plan play post prefer prepare present preserve press prevent prioritize process produce
-    promote propose protect provide publish pull purchase push put qualify raise reach read rebase receive recognize
-    recommend record recruit redirect reduce refer reference refine reflect refresh register reimburse reject relate
-    release rely remain remember remind remove rename renew rent repeat replace reply report represent request require
-    reschedule reserve reset resign resolve respond restart restore restrict result retain retire return review revise
-    revoke reward rotate run save say schedule score search secure see seek select sell send separate serve set set-up
-    share shift ship show sign simplify sit skip solve sort speak specify spend sponsor staff start state stay stop
-    store streamline strive structure study submit subscribe suggest summarize supply support suspend switch sync tag
-    take talk target teach tell tend terminate test think track train transfer transition translate travel treat trigger
-    try turn type understand uninstall update upgrade upload use validate value verify view visit volunteer vote wait
-    walk want watch wear weigh welcome win withdraw work write""".split()
+    increase indicate inform initiate inspect install integrate interact interview introduce invest invite
+    invoice involve issue join keep kick know label last launch lead learn leave let leverage like limit link
+    list live load log look maintain make manage mark match measure meet mention mentor merge migrate modify
+    monitor move name navigate need negotiate note notify obtain occur offer onboard open operate opt order
+    organize outline own participate pass pause pay perform pick place plan play post prefer prepare present
+    preserve press prevent prioritize process produce promote propose protect provide publish pull purchase push
+    put qualify raise reach read rebase receive recognize recommend record recruit redirect reduce refer
+    reference refine reflect refresh register reimburse reject relate release rely remain remember remind remove
+    rename renew rent repeat replace reply report represent request require reschedule reserve reset resign
+    resolve respond restart restore restrict result retain retire return review revise revoke reward rotate run
+    save say schedule score search secure see seek select sell send separate serve set set-up share shift ship
+    show sign simplify sit skip solve sort speak specify spend sponsor staff start state stay stop store
+    streamline strive structure study submit subscribe suggest summarize supply support suspend switch sync tag
+    take talk target teach tell tend terminate test think track train transfer transition translate travel treat
+    trigger try turn type understand uninstall update upgrade upload use validate value verify view visit
+    volunteer vote wait walk want watch wear weigh welcome win withdraw work write park smoke eat drink cook
+    wash phone pack label repair borrow inspect print scan pour lock unlock ring swap drain""".split()
 )
 MODALS = "must|may|can|should|will|shall|could|would|might|cannot"
 BE = "is|are|was|were"
 # Verbs that a plural noun before them makes no noun of: "Managers approve leave".
-_PLAIN_ACTS = frozenset("include require contain provide need have use get receive approve meet manage own maintain".split())
+_PLAIN_ACTS = frozenset(
+    "include require contain provide need have use get receive approve meet manage own maintain".split()
+)
 _AUXILIARY = re.compile(rf"\s(?P<aux>{MODALS}|{BE}|has been|have been|can['’]t|won['’]t|shouldn['’]t|mustn['’]t)\b\s*")
 _ADVERBS = re.compile(
     r"^(?:also|always|only|usually|typically|generally|normally|currently|often|then|now|still|just)\s+"
@@ -59,16 +64,17 @@ _OPENERS = re.compile(
 # A subject that begins with one of these points elsewhere, or is no subject at all.
 _POINTS = frozenset(
     """it this that these those they he she here there what how which who whom why when where if while since as
-    because although though unless until after before once so and but or nor yet such one some many most few several
-    both each either neither another others all any other everything anything nothing something someone anyone everyone none
-    part i my me to in on at by for with from of into through during without within under over again not no more less
-    first second third next last then finally also however example note simply basically essentially often sometimes
-    perhaps maybe usually generally typically ultimately overall lastly hence thus therefore instead besides depending based
-    given according due unlike like similar additional further different certain various multiple numerous""".split()
+    because although though unless until after before once so and but or nor yet such one some many most few
+    several both each either neither another others all any other everything anything nothing something someone
+    anyone everyone none part i my me to in on at by for with from of into through during without within under
+    over again not no more less first second third next last then finally also however example note simply
+    basically essentially often sometimes perhaps maybe usually generally typically ultimately overall lastly
+    hence thus therefore instead besides depending based given according due unlike like similar additional
+    further different certain various multiple numerous""".split()
 )
 _NEVER_INSIDE = re.compile(
     r"\b(?:who|which|that|what|how|when|where|if|because|while|since|i|we|you|they|it|he|she|is|are|was|were|be|been|"
-    rf"has|have|had|do|does|did|not|this|these|those|as|than|then|so|but|into|to|following|being|about|should|adopt|{MODALS})\b",
+    rf"has|have|had|do|does|did|not|this|these|those|as|than|then|so|but|into|to|following|being|about|{MODALS})\b",
     re.I,
 )
 _DETERMINERS = frozenset("the a an our your all every each no any both".split())
@@ -113,7 +119,7 @@ def _imperative(body: str) -> Clause | None:
     noun = re.match(rf"(?:\S+\s+){{0,3}}(?:{MODALS}|{BE}|has|have|includes?|means?)\b", rest)
     if noun and not re.match(r"(?:the|a|an|your|our|any|all|that|if|who|what|how|when|where|whether)\b", rest, re.I):
         return None
-    if second in {"of", "and", "or", "is", "are", "by"} or second in VERBS and second not in {"access", "support"}:
+    if second in {"of", "and", "or", "is", "are", "by"} or (second in VERBS and second not in {"access", "support"}):
         return None
     return Clause("I", "should", False, first.lower() + body[len(first) :], 0, 0, imperative=True)
 
@@ -229,9 +235,9 @@ def _plural(subject: str) -> bool:
 def lowered(words: str) -> str:
     """A sentence's first word as it stands inside a sentence: acronyms and names keep their capitals."""
     first, _, rest = words.partition(" ")
-    common = first.lower() in _DETERMINERS | {"your", "their", "my", "these", "new", "if", "when", "you", "we", "to"}
+    small = first.lower() in _DETERMINERS | {"your", "their", "my", "these", "new", "if", "when", "you", "we", "to"}
     second = rest[:1]
-    if common or (first[:1].isupper() and first[1:].islower() and not second.isupper() and rest and common(first)):
+    if small or (first[:1].isupper() and first[1:].islower() and not second.isupper() and rest and common(first)):
         return first[:1].lower() + words[1:]
     if first[:1].isupper() and first[1:].islower() and not rest and common(first):
         return words[:1].lower() + words[1:]
@@ -256,11 +262,15 @@ _TURNED = [
         (r"\byours\b", "mine"),
         (r"\byour\b", "my"),
         (
-            rf"\byou (?=(?:{MODALS}|have|had|do|did|don['’]t|didn['’]t|haven['’]t|also|already|still|just|never|only)\b)",
+            rf"\byou (?=(?:{MODALS}|have|had|do|did|don['’]t|didn['’]t|haven['’]t|also|already|still|just|"
+            rf"never|only)\b)",
             "I ",
         ),
     )
 ]
+_BEFORE_OBJECTS = frozenset(
+    "for to with about of from by between on at let lets makes gave given sent told than around".split()
+)
 _YOU = re.compile(r"\byou\b(?:\s+(\w+))?", re.I)
 
 
@@ -274,13 +284,15 @@ def asker(words: str) -> str:
         words = pattern.sub(into, words)
 
     def turn(match: re.Match[str]) -> str:
-        following = (match[1] or "").lower()
         before = words[: match.start()].rstrip().rsplit(" ", 1)[-1].lower()
-        acts = following in VERBS or singular_verb(following) or following.endswith("ed")
-        objects = {"for", "to", "with", "about", "of", "from", "by", "give", "help", "asks", "tell", "send", "allow",
-                   "gives", "helps", "allows", "sends", "let", "lets", "makes", "make", "between", "on", "at"}  # fmt: skip
-        pronoun = "I" if acts and before not in objects else "me"
-        return pronoun + match[0][3:]
+        verb = before in VERBS or singular_verb(before) or before.endswith(("ing", "ed"))
+        is_object = (
+            verb
+            or before in _BEFORE_OBJECTS
+            or not match[1]
+            or match[1].lower() in ("to", "and", "or", "in", "on", "with")
+        )
+        return ("me" if is_object else "I") + match[0][3:]
 
     return _YOU.sub(turn, words)
 

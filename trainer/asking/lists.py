@@ -40,30 +40,46 @@ CATEGORIES = {
 }
 _LEAD = r"(?P<lead>[^\n:|]{6,140}):"
 _NEED = re.compile(
-    r"^(?:(?P<pre>(?:To|In order to|For|When|If|Before) [^,]{4,80}), )?(?:you(?:['’]ll| will| should| must| may)? (?:also |first )?(?P<verb>need|have|must have|require|provide|include|do|consider)(?: to (?P<inf>[a-z]+(?: [a-z ]{2,30})?))?)(?: (?:the following|these)(?: [a-z]+)?)?$",
+    r"^(?:(?P<pre>(?:To|In order to|For|When|If|Before) [^,]{4,80}), )?(?:you(?:['’]ll| will| should| must| "
+    r"may)? (?:also |first )?(?P<verb>need|have|must have|require|provide|include|do|consider)(?: to "
+    r"(?P<inf>[a-z]+(?: [a-z ]{2,30})?))?)(?: (?:the following|these)(?: [a-z]+)?)?$",
     re.I,
 )
 _GOAL = re.compile(
-    r"^(?:In order to|To) (?P<goal>[a-z]+ [^,:]{4,90})(?:, (?:please |you (?:should|must|can|need to|will need to) )?(?:follow|do|take|complete|use|perform|run|execute)?[^,:]{0,50}(?:steps?|following|instructions|process)?[^,:]{0,20})?$"
+    r"^(?:In order to|To) (?P<goal>[a-z]+ [^,:]{4,90})(?:, (?:please |you (?:should|must|can|need to|will "
+    r"need to) )?(?:follow|do|take|complete|use|perform|run|execute)?[^,:]{0,50}(?:steps?|following|"
+    r"instructions|process)?[^,:]{0,20})?$"
 )
 _HAS = re.compile(
-    rf"^(?P<who>[^,]{{3,60}}?) (?P<aux>{MODALS}) (?:also |always |only )?(?P<verb>[a-z]+)(?: (?:all of |at least |one of |any of )?(?:the following|these)(?: [a-z]+){{0,2}})?$"
+    rf"^(?P<who>[^,]{{3,60}}?) (?P<aux>{MODALS}) (?:also |always |only )?(?P<verb>[a-z]+)(?: (?:all of |at "
+    rf"least |one of |any of )?(?:the following|these)(?: [a-z]+){{0,2}})?$"
 )
 _DOES = re.compile(
-    r"^(?P<who>[^,]{3,60}?) (?P<verb>includes?|contains?|covers?|requires?|provides?|supports?|consists? of|uses?|offers?|involves?)(?: (?:all of )?(?:the following|these)(?: [a-z]+){0,2})?$"
+    r"^(?P<who>[^,]{3,60}?) (?P<verb>includes?|contains?|covers?|requires?|provides?|supports?|consists? of|"
+    r"uses?|offers?|involves?)(?: (?:all of )?(?:the following|these)(?: [a-z]+){0,2})?$"
 )
 _ARE = re.compile(
     r"^(?P<who>(?:The|Our|Your|Some|Common|Key) [^,]{5,80}?) (?P<be>is|are)(?: as follows| the following)?$"
 )
 _NOUN = re.compile(
-    r"^(?:The |Some |Common |Here are (?:some |the )?|Below are (?:some |the )?|There are (?:several |some |many |a few )?|Key )?(?P<noun>(?:[a-z]+ )?"
-    r"(?:reasons?|examples?|benefits|ways|requirements|steps|types|kinds|goals|principles|criteria|characteristics|options|"
-    r"advantages|responsibilities|tips|factors|qualities|elements|signs|guidelines|questions|topics|roles)) (?P<rest>(?:of|for|to|that|when|why|you should) [^,:]{4,80}?)(?: (?:are|include|is))?$",
+    r"^(?:The |Some |Common |Here are (?:some |the )?|Below are (?:some |the )?|There are (?:several |some |"
+    r"many |a few )?|Key )?(?P<noun>(?:[a-z]+ )?"
+    r"(?:reasons?|examples?|benefits|ways|requirements|steps|types|kinds|goals|principles|criteria|"
+    r"characteristics|options|"
+    r"advantages|responsibilities|tips|factors|qualities|elements|signs|guidelines|questions|topics|roles)) "
+    r"(?P<rest>(?:of|for|to|that|when|why|you should) [^,:]{4,80}?)(?: (?:are|include|is))?$",
     re.I,
 )
 _COUNT = re.compile(
-    r"^(?:There are|We have|It has) (?P<number>\w+) (?:main |different |key |core |primary )?(?P<noun>(?:types|kinds|levels|ways|phases|stages|categories|parts|options|roles|groups|steps) [^,:]{3,60})$",
+    r"^(?:There are|We have|It has) (?P<number>\w+) (?:main |different |key |core |primary )"
+    r"?(?P<noun>(?:types|kinds|levels|ways|phases|stages|categories|parts|options|roles|groups|steps) "
+    r"[^,:]{3,60})$",
     re.I,
+)
+
+
+_FOLLOWING = re.compile(
+    rf"^(?:The|These|Those) following (?P<what>[a-z][\w -]{{2,40}}? (?:{MODALS}|are|have|need|apply)\b [^:.]{{3,80}})$"
 )
 
 
@@ -124,6 +140,9 @@ def asked(text: str, headings: Sequence[str], chance: random.Random) -> Iterator
 def led(lead: str, chance: random.Random) -> str | None:
     """The question that a list's lead-in asks."""
     lead = re.split(r"(?<=[.!?]) ", lead)[-1]
+    match = _FOLLOWING.match(lead)
+    if match:
+        return sentence_case(f"Which {asker(match['what'])}")
     match = _NEED.match(lead)
     if match and (match["pre"] or match["inf"]):
         verb = {"must have": "need"}.get(match["verb"].lower(), match["verb"].lower())
@@ -165,7 +184,7 @@ def led(lead: str, chance: random.Random) -> str | None:
         return sentence_case(f"What {match['noun'].split()[0]} {' '.join(match['noun'].split()[1:])} are there")
     match = _NOUN.match(lead)
     if match and not re.match(r"that\b", match["rest"]) and not re.search(rf" (?:{BE})$", match["rest"]):
-        noun = match["noun"].lower()
+        noun = re.sub(r"\b(example|reason)$", r"\1s", match["noun"].lower())
         return sentence_case(
             f"What are {'' if noun.startswith(('some', 'common')) else 'some '}{noun} {asker(match['rest'])}"
         )
@@ -203,12 +222,26 @@ def question_heading(title: str) -> str | None:
     """A heading that is a question, as the person asks it who reads."""
     if not re.match(r"(?:what|how|when|where|who|which|why|can|do|does|is|are|may|must|should|will|am)\b", title, re.I):
         return None
+    doing = re.match(r"(how|when|where|what|who) to ([a-z]+ .+)", title.rstrip("?"), re.I)
+    if doing and doing[2].split()[0] in VERBS:
+        title = f"{doing[1]} {'do' if doing[1].lower() == 'how' else 'should'} I {doing[2]}?"
+    elif re.match(r"(?:how|when|where|what|why|who|which) (?:i|we|you|to|the|a|an|our|your|my|they|it)\b", title, re.I):
+        return None  # "How we work": a clause, no question
     if len(title.split()) < 4 or re.search(r"\b(?:this|these|that|it|they|here)\b", title, re.I):
         return None
     return sentence_case(asker(in_sentence(title.rstrip("?"))))
 
 
-_GERUND = {"Making": "make", "Taking": "take", "Having": "have", "Giving": "give", "Using": "use"}
+# Words in -ing that are names of things, words that may follow a verb, headings that name nothing.
+_NOUNS = frozenset(
+    """meeting testing building training onboarding pricing engineering staffing funding marketing hosting
+    logging monitoring planning reporting hiring interviewing""".split()
+)
+_OPENS = frozenset("a an the your our to up new with for in on from".split())
+_DULL = frozenset(
+    """overview introduction background summary notes details general resources references faq appendix contents
+    examples example readme index misc other steps process""".split()
+)
 
 
 def doing_heading(title: str) -> str | None:
@@ -223,19 +256,16 @@ def doing_heading(title: str) -> str | None:
     if title.lower().startswith("how to "):
         words = words[2:]
     head, rest = words[0].lower(), words[1:]
-    if not rest or rest[0].lower() in {"and", "or", "for", "of", "in"} and head.endswith("ing"):
+    if not rest or (rest[0].lower() in {"and", "or", "for", "of", "in"} and head.endswith("ing")):
         return None
     verb: str | None = head if head in VERBS else None
     if head.endswith("ing"):
         cut = head[:-3]
         forms = (cut + "e", cut, cut[:-1] if cut[-1:] == cut[-2:-1] else cut)
         verb = next((form for form in forms if form in VERBS), None)
-        noun = {"meeting", "testing", "building", "training", "onboarding", "pricing", "engineering", "staffing", "funding",
-                "marketing", "hosting", "logging", "monitoring", "planning", "reporting", "hiring", "interviewing"}  # fmt: skip
-        if head in noun and not re.match(r"(?:a|an|the|your|our|for|with|new|meetings|people)\b", rest[0], re.I):
+        if head in _NOUNS and not re.match(r"(?:a|an|the|your|our|for|with|new|meetings|people)\b", rest[0], re.I):
             verb = None
-    elif not title.lower().startswith("how to ") and rest[0].lower() not in {"a", "an", "the", "your", "our", "to", "up", "new",
-                                                                         "with", "for", "in", "on", "from"}:  # fmt: skip
+    elif not title.lower().startswith("how to ") and rest[0].lower() not in _OPENS:
         verb = None  # "Support hours", "Change request": a noun
     if verb is None:
         return None
@@ -257,12 +287,10 @@ def in_sentence(title: str, *, inside: bool = False) -> str:
 
 def is_topic(title: str) -> bool:
     """Whether a heading names a thing that a question can be about."""
-    dull = {"overview", "introduction", "background", "summary", "notes", "details", "general", "resources", "references", "faq",
-            "appendix", "contents", "examples", "example", "readme", "index", "misc", "other", "steps", "process"}  # fmt: skip
     words = title.lower().split()
     return (
         bool(words)
-        and not set(words) <= dull
+        and not set(words) <= _DULL
         and words[0] not in ("how", "what", "when", "why", "who", "where", "if", "should")
         and "?" not in title
     )

@@ -15,34 +15,42 @@ from trainer.asking.sentences import Asked, Sentence
 
 _DEFINED = re.compile(
     r"^(?P<what>(?:The |An? )?[A-Z`\"“]?[\w`\"“”/&.'-]+(?: [\w`\"“”/&.'-]+){0,5}) (?P<be>is|are) "
-    r"(?P<answer>(?:an?|one of the|any|the (?:process|practice|set|person|act|ability|name|official|primary|main|central|team|place|tool)) [^;:?|]{20,240})$"
+    r"(?P<answer>(?:an?|one of the|any|the (?:process|practice|set|person|act|ability|name|official|primary|"
+    r"main|central|team|place|tool)) [^;:?|]{20,240})$"
 )
 _MEANS = re.compile(r"^(?P<what>[^,;:()?|]{3,50}?) (?P<verb>means|refers to|stands for) (?P<answer>[^;:?|]{8,200})$")
 _USED = re.compile(r"^(?P<what>[^,;:()?|]{3,50}?) (?P<be>is|are) used (?P<link>to|for) (?P<answer>[^;:?|]{8,180})$")
 _NAMED = re.compile(
-    r"^(?P<what>(?:The|Our|Your) [^,;:()?|]{4,60}?) (?P<be>is|are|was) (?:called |known as |named )(?P<answer>[^,;:()?|]{2,60})$"
+    r"^(?P<what>(?:The|Our|Your) [^,;:()?|]{4,60}?) (?P<be>is|are|was) (?:called |known as |named )"
+    r"(?P<answer>[^,;:()?|]{2,60})$"
 )
 _VALUE = re.compile(
-    r"^(?P<what>(?:The|Our|Your) (?:default|deadline|name|goal|purpose|aim|owner|password|address|email|theme|focus|role|title|"
-    r"current|recommended|preferred|minimum|maximum|standard|main|primary|official|next|only|best)\b[^,;:()?|]{0,60}?) (?P<be>is|are|was) "
+    r"^(?P<what>(?:The|Our|Your) (?:default|deadline|name|goal|purpose|aim|owner|password|address|email|"
+    r"theme|focus|role|title|"
+    r"current|recommended|preferred|minimum|maximum|standard|main|primary|official|next|only|best)\b[^,;:()"
+    r"?|]{0,60}?) (?P<be>is|are|was) "
     r"(?P<answer>(?:to |that |in |on |at |by |the |an? |[A-Z0-9#@`])[^;:()?|]{1,160})$"
 )
 _ACRONYM = re.compile(
-    r"(?P<long>(?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&)(?: (?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&)){1,7}) \((?P<short>[A-Z][A-Za-z&]{1,7})\)"
+    r"(?P<long>(?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&)(?: (?:[A-Z][\w'-]*|of|and|for|the|to|in|on|&))"
+    r"{1,7}) \((?P<short>[A-Z][A-Za-z&]{1,7})\)"
 )
 _PRAISE = re.compile(
-    r"(?:an?|one of the|the|any) (?:very |really |most )?(?:great|good|better|best|key|valuable|important|necessary|common|big|huge|nice|bad|"
-    r"critical|crucial|essential|useful|powerful|simple|must|lot|bit|few|little|number|only|first|same|next|last|priority|requirement)\b"
+    r"(?:an?|one of the|the|any) (?:very |really |most )?(?:great|good|better|best|key|valuable|important|"
+    r"necessary|common|big|huge|nice|bad|"
+    r"critical|crucial|essential|useful|powerful|simple|must|lot|bit|few|little|number|only|first|same|next|"
+    r"last|priority|requirement)\b"
 )
 _VAGUE = frozenset(
-    """it this that these those they there here he she which who what one goal reason idea first second third next answer
-    question result thing problem point purpose note example following same other rest most some many all each every
-    phase step part second third something everything anything someone everyone anyone people part key such and or but so if when where while after
-    before as because for in on at by to with from you we i your our my""".split()
+    """whether it this that these those they there here he she which who what one goal reason idea first second third
+    next answer question result thing problem point purpose note example following same other rest most some
+    many all each every phase step part second third something everything anything someone everyone anyone
+    people part key such and or but so if when where while after before as because for in on at by to with from
+    you we i your our my""".split()
 )
 
 
-def asked(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
+def asked(sentence: Sentence) -> Iterator[Asked]:
     """Definitions, meanings, uses and names."""
     text = sentence.text
     match = _DEFINED.match(text)
@@ -97,7 +105,7 @@ _HOLDS = frozenset("include contain cover consist require provide offer measure 
 
 
 def contents(sentence: Sentence, parts: Clause) -> Iterator[Asked]:
-    """"The checklist includes a, b and c" answers "What does the checklist include?"."""
+    """ "The checklist includes a, b and c" answers "What does the checklist include?"."""
     verb, _, rest = parts.predicate.partition(" ")
     link = "of " if rest.startswith("of ") else ""
     rest = re.split(r"[;(]|: | [–—-] |, (?:which|but|so|where)\b", rest.removeprefix(link))[0].rstrip(" ,")

@@ -15,32 +15,45 @@ from trainer.asking.grammar import VERBS, Clause, asker, lowered, sentence_case,
 from trainer.asking.sentences import Asked, Sentence
 
 _ABOUT = (
-    r"(?:up to|at least|at most|no more than|no fewer than|no less than|a minimum of|a maximum of|a total of|about|around|"
+    r"(?:up to|at least|at most|no more than|no fewer than|no less than|a minimum of|a maximum of|a total "
+    r"of|about|around|"
     r"approximately|roughly|over|more than|fewer than|less than|only|exactly|nearly|almost) "
 )
-MONEY = r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:k|K|m|M|million|billion)\b)?|\d[\d,]*(?:\.\d+)? (?:dollars|euros|pounds|USD|EUR|GBP)\b)"
+MONEY = (
+    r"(?:[$£€]\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:k|K|m|M|million|billion)\b)?|\d[\d,]*(?:\.\d+)? (?:dollars|euros|"
+    r"pounds|USD|EUR|GBP)\b)"
+)
 PERCENT = r"\d+(?:\.\d+)?\s?(?:%|percent\b|per cent\b)"
 _NOUN = r"(?:[a-z][a-z-]+ ){0,2}[a-z][a-z-]*s"
 _COUNTED = re.compile(
-    rf"^(?P<verb>[a-z]+(?: (?:to|for|of|with|on|in|into|between))?) (?P<answer>(?:{_ABOUT})?(?P<number>{NUMBER}) (?P<noun>{_NOUN}))(?P<rest>(?: {REST}*)?)$"
+    rf"^(?P<verb>[a-z]+(?: (?:to|for|with|on|in|into|over|up|back|off))?) (?P<answer>(?:{_ABOUT})"
+    rf"?(?P<number>{NUMBER}) (?P<noun>{_NOUN}))(?P<rest>(?: {REST}*)?)$"
 )
 _PAID = re.compile(
-    rf"^(?P<verb>[a-z]+(?: (?:to|for|at))?) (?P<answer>(?:{_ABOUT})?(?:{MONEY}|{PERCENT})(?: (?:per|a|an|each) [a-z]+)?)(?P<rest>(?: {REST}*)?)$"
+    rf"^(?P<verb>[a-z]+(?: (?:to|for|at))?) (?P<answer>(?:{_ABOUT})?(?:{MONEY}|{PERCENT})(?: (?:per|a|an|"
+    rf"each) [a-z]+)?)(?P<rest>(?: {REST}*)?)$"
 )
 _THERE = re.compile(
-    rf"^There (?P<be>are|were|will be) (?:currently |now |also )?(?P<answer>(?:{_ABOUT})?(?P<number>{NUMBER}) (?P<noun>(?:[a-z-]+ ){{0,2}}[a-z-]+s))\b(?P<rest>{REST}*)"
+    rf"^There (?P<be>are|were|will be) (?:currently |now |also )?(?P<answer>(?:{_ABOUT})"
+    rf"?(?P<number>{NUMBER}) (?P<noun>(?:[a-z-]+ ){{0,2}}[a-z-]+s))\b(?P<rest>{REST}*)"
 )
 _VALUE = re.compile(
-    rf"^(?P<what>(?:The|Our|Your) [^,;:()?|]{{5,70}}?) (?P<be>is|are|was) (?:currently |set to |set at |limited to |capped at )?"
-    rf"(?P<answer>(?:{_ABOUT})?(?:{MONEY}|{PERCENT}|{NUMBER} {UNIT}|{NUMBER} [a-z]+)(?: (?:per|a|an|each|of|for|from|after|before) {REST}{{2,40}})?)$"
+    rf"^(?P<what>(?:The|Our|Your) [^,;:()?|]{{5,70}}?) (?P<be>is|are|was) (?:currently |set to |set at |"
+    rf"limited to |capped at )?"
+    rf"(?P<answer>(?:{_ABOUT})?(?:{MONEY}|{PERCENT}|{NUMBER} {UNIT}|{NUMBER} [a-z]+)(?: (?:per|a|an|each|of|"
+    rf"for|from|after|before) {REST}{{2,40}})?)$"
 )
 _TIMED = re.compile(
-    rf"^(?P<verb>take|last|run)(?: for)? (?P<answer>(?:{_ABOUT})?(?:a |an )?{NUMBER}?(?:(?:-| to | or ){NUMBER})? ?{UNIT})(?P<rest>(?: {REST}*)?)$"
+    rf"^(?P<verb>take|last|run)(?: for)? (?P<answer>(?:{_ABOUT})?(?:a |an )?{NUMBER}?(?:(?:-| to | or )"
+    rf"{NUMBER})? ?{UNIT})(?P<rest>(?: {REST}*)?)$"
 )
-_MASS = {"percent"}
+_OF = re.compile(
+    r" of [a-z-]+(?: (?!(?:per|in|for|at|each|a|to|after|before|from|by|within|every|on|with|over|during)\b)[a-z]+)?(?= |$)"
+)
+_NOT_COUNTED = frozenset("of to is are and or as this than its has vs plus times across".split())
 
 
-def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[Asked]:
+def asked(sentence: Sentence, parts: Clause) -> Iterator[Asked]:
     """Questions for a number that is the object of the clause, or its subject."""
     if parts.negated:
         return
@@ -52,7 +65,7 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
             yield _asked(question, shift + timed.start("answer"), timed["answer"], "duration")
             return
         paid = _PAID.match(core)
-        if paid and paid["verb"].split()[0] in VERBS | {"be"}:
+        if paid and not paid["rest"].startswith(" of ") and paid["verb"].split()[0] in VERBS | {"be"}:
             word = "What percentage" if "%" in paid["answer"] or "per" in paid["answer"].split()[-1] else "How much"
             question = sentence_case(f"{word} {turned(parts, paid['verb'] + paid['rest'])}")
             yield _asked(question, shift + paid.start("answer"), paid["answer"], "amount")
@@ -60,7 +73,7 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
         counted = _COUNTED.match(core)
         if counted and _countable(counted) and counted["verb"].split()[0] in VERBS | {"limited", "given", "allowed"}:
             noun, rest = counted["noun"], counted["rest"]
-            of = re.match(r" of [a-z-]+(?: [a-z]+)?(?= |$)", rest)
+            of = _OF.match(rest)
             if of and re.fullmatch(UNIT, noun):
                 noun, rest = noun + of[0], rest[of.end() :]
             question = sentence_case(f"How many {noun} {turned(parts, counted['verb'] + rest)}")
@@ -72,8 +85,7 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
 def _countable(match: re.Match[str]) -> bool:
     number, noun = match["number"].lower(), match["noun"]
     later = noun.split()
-    return number not in ("one", "1") and not any(w in {"of", "to", "is", "are", "and", "or", "as", "this", "than", "its", "has",
-                                                        "vs", "plus", "times", "or", "across"} for w in later)  # fmt: skip
+    return number not in ("one", "1") and _NOT_COUNTED.isdisjoint(later)
 
 
 def _subject(sentence: Sentence, parts: Clause) -> Iterator[Asked]:

@@ -10,28 +10,31 @@ import random
 import re
 from collections.abc import Iterator
 
-from trainer.asking.clauses import REST, cores, enough
+from trainer.asking.clauses import cores, enough
 from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, third_person, turned
 from trainer.asking.roles import is_person, is_someone
 from trainer.asking.sentences import Asked, Sentence
 
 _TO = re.compile(
-    r"^(?P<core>.+?) (?P<link>to|from|with|by) (?P<answer>(?:(?:the|your|our|an?|their|all|any|a member of the) |(?=[A-Z#@]))"
+    r"^(?P<core>.+?) (?P<link>to|from|with|by) (?P<answer>(?:(?:the|your|our|an?|their|all|any|a member of "
+    r"the) |(?=[A-Z#@]))"
     r"(?:[\w#@&'’/-]+ ){0,4}[\w#@&'’/-]+)$"
 )
 _CONTACT = re.compile(
-    r"^(?:Please |You (?:can|should|may|must) )?(?:contact|ask|email|e-mail|message|ping|reach out to|talk to|speak to|speak with|notify|"
+    r"^(?:Please |You (?:can|should|may|must) )?(?:contact|ask|email|e-mail|message|ping|reach out to|talk "
+    r"to|speak to|speak with|notify|"
     r"get in touch with|check with) (?P<answer>(?:the |your |our |an? |@|#|[A-Z])[^,;:()?|]{1,50}?)"
     r" (?P<link>if|when|for|about|to|before|with|regarding|on) (?P<why>[^;:()?|]{6,90})$",
     re.I,
 )
 _DUTY = re.compile(
-    r"^(?P<who>[^,;:()|?]{3,60}?) (?P<be>is|are|will be) (?P<duty>(?:responsible for|accountable for|in charge of|tasked with|"
+    r"^(?P<who>[^,;:()|?]{3,60}?) (?P<be>is|are|will be) (?P<duty>(?:responsible for|accountable for|in "
+    r"charge of|tasked with|"
     r"the owner of|the point of contact for|the first point of contact for|eligible for|entitled to) [^;:()?|]{6,120})$"
 )
 
 
-def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[Asked]:
+def asked(sentence: Sentence, parts: Clause) -> Iterator[Asked]:
     """Who acts, and with whom."""
     subject = parts.subject
     if is_person(subject) and subject.lower() not in ("we", "you") and not parts.negated:
@@ -59,6 +62,19 @@ def _actor(sentence: Sentence, parts: Clause) -> Iterator[Asked]:
     core = next(cores(parts), "")
     if not enough(parts, core) or len(core.split()) < 3:
         return
+    if core.split()[0] in (
+        "contain",
+        "include",
+        "have",
+        "consist",
+        "cover",
+        "require",
+        "describe",
+        "mean",
+        "define",
+        "be",
+    ):
+        return  # a board that contains cards is no person
     if parts.aux in ("do", "does"):
         verb, _, rest = core.partition(" ")
         said = f"{third_person(verb)} {asker(rest)}"

@@ -12,14 +12,20 @@ from collections.abc import Iterator
 
 from trainer.asking.clauses import cores
 from trainer.asking.grammar import VERBS, Clause, asker, lowered, sentence_case
+from trainer.asking.roles import is_person
 from trainer.asking.sentences import Asked, Sentence
 
+_HAPPENS = re.compile(
+    r"(?:be able|have to|run into|find|need|want|notice|see|encounter|get|have|happen|read|think|feel|also)\b"
+)
 _MUST = re.compile(
-    r"^(?P<who>[^,;:()?|]{2,50}?) (?P<verb>(?:will |also )?(?:need|needs|have|has|(?:are|is) (?:required|expected)|(?:do not|don['’]t) (?:need|have)) to) (?P<what>[a-z][^;:?|]{8,140})$"
+    r"^(?P<who>[^,;:()?|]{2,50}?) (?P<verb>(?:will |also )?(?:need|needs|have|has|(?:are|is) (?:required|"
+    r"expected)|(?:do not|don['’]t) (?:need|have)) to) (?P<what>[a-z][^;:?|]{8,140})$"
 )
 _FORBIDDEN = re.compile(r"^(?:Please )?(?:[Dd]o not|[Dd]on['’]t|[Nn]ever|[Aa]void) (?P<what>[a-z]+ [^;:?|]{6,120})$")
 _ALLOWED = re.compile(
-    r"^(?P<who>[^,;:()?|]{2,50}?) (?P<be>is|are) (?P<not>not )?(?:allowed|permitted|encouraged|welcome|free) to (?P<what>[a-z][^;:?|]{8,140})$"
+    r"^(?P<who>[^,;:()?|]{2,50}?) (?P<be>is|are) (?P<not>not )?(?:allowed|permitted|encouraged|welcome|free)"
+    r" to (?P<what>[a-z][^;:?|]{8,140})$"
 )
 
 
@@ -30,12 +36,16 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
         return
     if subject != "you" and not (parts.aux in ("may", "must") or parts.negated):
         return
+    if subject != "you" and not parts.negated and parts.aux == "may" and not is_person(parts.subject):
+        return  # "Alerts may fail": what can happen, no permission
     core = _short(parts)
-    if core is None or core.startswith("be able"):
+    if core is None or _HAPPENS.match(core):
         return
     if subject == "you":
         said = asker(core)
-        if parts.aux in ("may", "can") or parts.negated:
+        if parts.aux == "can" and not parts.negated:
+            opening = "Can I"  # mostly what is possible, seldom what is allowed
+        elif parts.aux in ("may", "can") or parts.negated:
             opening = chance.choice(
                 ("Can I", "May I", "Am I allowed to") if not core.startswith("be ") else ("Can I", "May I")
             )
@@ -49,7 +59,7 @@ def asked(sentence: Sentence, parts: Clause, chance: random.Random) -> Iterator[
         if parts.negated and parts.aux in ("must", "should"):
             opening = "May"
         question = f"{opening} {asker(lowered(parts.subject))} {asker(core)}"
-    if not parts.negated and chance.random() < 0.4:  # else nearly every rule would be answered with yes
+    if not parts.negated and chance.random() < 0.5:  # else nearly every rule would be answered with yes
         return
     start = sentence.start + parts.start
     end = sentence.start + parts.at + len(core)
@@ -78,7 +88,7 @@ def rules(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
         if text.lower().startswith("avoid"):
             if verb.endswith("ing"):
                 yield Asked(
-                    sentence_case(f"Is it a good idea to start {what}" if False else f"Is {what} a good idea"),
+                    sentence_case(f"Is {what} a good idea"),
                     *span,
                     "permission",
                     "rule",
@@ -90,7 +100,7 @@ def rules(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
     match = _MUST.match(text)
     if match and match["what"].split()[0] in VERBS | {"be"} and len(match["what"].split()) <= 18:
         who, what = match["who"], asker(match["what"])
-        singular = match["verb"].split()[0] in ("needs", "has", "is")
+        singular = match["verb"].removeprefix("also ").split()[0] in ("needs", "has", "is")
         if who.lower() == "you":
             opening = chance.choice(("Do I have to", "Do I need to", "Am I required to"))
         elif re.match(r"(?:The|All|Every|Our|Your|Each|An?) ", who) or who.split()[-1].endswith("s"):
@@ -113,7 +123,8 @@ def rules(sentence: Sentence, chance: random.Random) -> Iterator[Asked]:
 
 def _plain(who: str) -> bool:
     return len(who.split()) <= 6 and not re.search(
-        r"\b(?:it|this|that|they|there|he|she|who|these|those|if|when|what|which|to|we|i|then|so|is|are|will|may|can|only)\b",
+        r"\b(?:it|this|that|they|there|he|she|who|these|those|if|when|what|which|to|we|i|then|so|is|are|"
+        r"will|may|can|only)\b",
         who,
         re.I,
     )

@@ -10,15 +10,20 @@ import re
 
 ROLES = (
     "team manager lead leader director officer committee board department staff employee employees supervisor "
-    "coordinator administrator admin owner chair chairs president chief engineer engineers developer developers designer "
-    "reviewer reviewers approver approvers maintainer maintainers contributor contributors mentor mentors analyst editor "
+    "coordinator administrator admin owner chair chairs president chief engineer engineers developer "
+    "developers designer "
+    "reviewer reviewers approver approvers maintainer maintainers contributor contributors mentor mentors "
+    "analyst editor "
     "specialist representative secretary treasurer accountant auditor counsel attorney contractor contractors vendor "
-    "partner partners customer customers client clients member members user users author authors author's council group "
-    "office agency facilitator host organizer organizers recruiter interviewer interviewers candidate candidates manager's "
+    "partner partners customer customers client clients member members user users author authors author's "
+    "council group "
+    "office agency facilitator host organizer organizers recruiter interviewer interviewers candidate "
+    "candidates manager's "
     "managers leads leaders supervisors owners admins administrators teams writers writer researcher researchers "
     "volunteer volunteers subcommittee sig hr it payroll finance legal security helpdesk"
 ).split()
 _ROLE = re.compile(rf"\b(?:{'|'.join(ROLES)})\b", re.I)
+
 
 def is_person(words: str) -> bool:
     """Whether the words name people by what they do."""

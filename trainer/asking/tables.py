@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from trainer.asking.grammar import asker, sentence_case
+from trainer.asking.grammar import VERBS, asker, sentence_case
 from trainer.asking.sentences import ROW, Asked, lines
 
 _CELL = re.compile(r"(?:^|(?<= \| ))(?P<header>[^|:\n]{1,60}): (?P<value>[^|\n]*?)(?=\s*\||\s*$)")
@@ -22,8 +22,8 @@ _LONGEST = 240  # characters of a cell that is an answer
 _EMPTY = frozenset(("n/a", "none", "tbd", "-", "yes", "no", "x", "✓", "✔", "todo", "unknown", "?"))
 # Headers whose numbers tell rows apart, things a row may be, and headers that say nothing.
 _TELLING = frozenset(
-    """price cost fee rate amount limit maximum minimum duration length size weight score budget capacity threshold timeout
-    port code""".split()
+    """price cost fee rate amount limit maximum minimum duration length size weight score budget capacity
+    threshold timeout port code""".split()
 )
 _SINGULAR = re.compile(
     r"(?:level|grade|role|plan|product|service|team|tier|type|position|tool|environment|package|model|size|option)"
@@ -38,13 +38,14 @@ _DULL = frozenset(
 _DEFINES = frozenset(("description", "definition", "meaning", "explanation", "what it is", "what it does"))
 # What a header may end with to be asked as "What is the ... of": a thing that a row has.
 _NOUNS = frozenset(
-    """responsibility responsibilities limit limits budget salary rate rates amount importance weight score size version priority
-    severity level grade capacity maximum minimum threshold timeout default format syntax command port unit scope audience
-    goal goals objective objectives risk risks requirement requirements benefit benefits deliverable deliverables color colour
-    code symbol phone email extension channel team department approach approval eligibility target age range ratio share
-    percentage points allowance period frequency term theme topic brand model category flags symptoms causes cause solution
-    remedy penalty fine discount tax total quantity balance address abbreviation acronym expectation expectations skills
-    prerequisites window region currency speed distance temperature dose""".split()
+    """responsibility responsibilities limit limits budget salary rate rates amount importance weight score size
+    version priority severity level grade capacity maximum minimum threshold timeout default format syntax
+    command port unit scope audience goal goals objective objectives risk risks requirement requirements benefit
+    benefits deliverable deliverables color colour code symbol phone email extension channel team department
+    approach approval eligibility target age range ratio share percentage points allowance period frequency term
+    theme topic brand model category flags symptoms causes cause solution remedy penalty fine discount tax total
+    quantity balance address abbreviation acronym expectation expectations skills prerequisites window region
+    currency speed distance temperature dose""".split()
 )
 # Header -> how one asks for what stands below it.
 _ASKED = {
@@ -79,7 +80,9 @@ def rows(text: str) -> Iterator[list[Cell]]:
     """The table rows of a passage."""
     for line in lines(text):
         if " | " in line.text and ROW.match(line.text):
-            found = [Cell(m["header"].strip(), m["value"], line.start + m.start("value")) for m in _CELL.finditer(line.text)]
+            found = [
+                Cell(m["header"].strip(), m["value"], line.start + m.start("value")) for m in _CELL.finditer(line.text)
+            ]
             if len(found) >= 2:
                 yield found
 
@@ -126,6 +129,8 @@ def _forward(key: Cell, cell: Cell, chance: random.Random) -> str | None:
         doing = words[0].endswith("ing") or key.value.split()[0].lower().endswith("ing")
         return None if len(key.value.split()) > 4 or doing else f"What is {thing}?"
     for header, ask in _ASKED.items():
+        if key.value.split()[0].lower() in VERBS:
+            break  # "Discuss roles": no name of a thing
         if re.fullmatch(header, low):
             return ask.format(thing, low=low.removesuffix("s"))
     if _COUNTS.fullmatch(low) and re.match(r"\d", cell.value):

@@ -7,12 +7,15 @@ Gives   the reason why not, or an empty string.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 STOP = frozenset(
-    """a an the of to in on at for with from by and or but if is are was were be been do does did has have had i me my we
-    us our you your who what when where which why how can may must should will would could shall much many often long
-    soon there that this it as so not no any all am need there's into about some more most get use make""".split()
+    """a an the of to in on at for with from by and or but if is are was were be been do does did has have had i
+    me my we us our you your who what when where which why how can may must should will would could shall much
+    many often long soon there that this it as so not no any all am need there's into about some more most get
+    use make available resource resources want thing things people way time right create add find one ones back
+    up out question questions just""".split()
 )
 _POINTS = re.compile(
     r"\b(?:this|these|those|above|below|here|the following|aforementioned|the latter|the former|previous(?:ly)?|herein|"
@@ -21,11 +24,18 @@ _POINTS = re.compile(
 )
 _STRAY = re.compile(r"\b(?:it|they|them|he|she|him|her|its|their|his)\b", re.I)
 _DANGLING = re.compile(
-    r"\b(?:the|a|an|of|and|or|is|are|be|your|my|our|that|which|than|as|also|their|its|both|either|very|more|etc|how|why|what|when|where|but|even|then|not|so|just|still|only|it's|its|if|because|while|like)\?$",
+    r"\b(?:the|a|an|of|and|or|is|are|be|your|my|our|that|which|than|as|also|their|its|both|either|very|more|"
+    r"etc|how|why|what|when|where|but|even|then|not|so|just|still|only|it's|its|if|because|while|like|"
+    r"against|via|into|no)\?$",
     re.I,
 )
 _MARKUP = re.compile(
     r"https?:|www\.|[<>{}\[\]|*_=\\]|``|\.\.\.|…|[\U0001F300-\U0001FAFF]|\b\w+\.(?:md|html|yml|yaml|json|rb|js|py)\b|--"
+)
+_CUT_OFF = re.compile(
+    r"\b(?:the|a|an|of|and|or|to|with|for|your|our|is|are|such as|need|want|have|try|as|than|when|if|that|"
+    r"by|from|in|on|at)$",
+    re.I,
 )
 _GENERAL = re.compile(
     r"^(?:tell me|what (?:should|do) i know about|what about|what (?:is|are) the (?:rules|policy|details))\b", re.I
@@ -59,8 +69,10 @@ def fault(question: str, answer: str) -> str:
         return "markup"
     if question.count("(") != question.count(")") or "?" in question[:-1] or "!" in question or ": " in question:
         return "not one sentence"
-    if _DANGLING.search(question) or any(a == b for a, b in zip(low, low[1:], strict=False)):
+    if _DANGLING.search(question) or any(a == b for a, b in pairwise(low)):
         return "broken"
+    if re.search(r"\b(?:if|when) (?:they|he|she|it)\b|\b(?:it|they|them)\?$|\bsuch (?!as\b|an?\b)", question, re.I):
+        return "unclear pronoun"
     content = {word for word in low if word not in STOP}
     if len(content) < 2:
         return "says too little"
@@ -88,8 +100,16 @@ def answer_fault(answer: str) -> str:
         return "blank at the edge"
     if len(answer) > 700:
         return "answer too long"
-    if answer.endswith((":", "e.g", "i.e", ",", " -", "–")) or re.search(r"\b(?:the|a|an|of|and|or|to|with|for|your|our|is|are)$", answer, re.I):
+    if answer.endswith((":", "e.g", "i.e", ",", " -", "–")) or _CUT_OFF.search(answer):
         return "answer cut off"
+    if len(answer) < 120 and re.search(
+        r"\b(?:next|previous|following|above|below|this) (?:section|page|chapter|link|steps?|tools?|table|"
+        r"list|example|guide)s?\b",
+        answer,
+    ):
+        return "answer points elsewhere"
+    if len(answer) < 60 and re.search(r"\b(?:this|these|those|below|above|the following|as follows)\b", answer, re.I):
+        return "answer points elsewhere"
     if answer.count("(") != answer.count(")") or answer.count("“") != answer.count("”"):
         return "answer cut off"
     return ""
