@@ -41,11 +41,11 @@ class ContrastConfig(loop.LoopConfig):
     questions_per_step: int = 64
     questions_at_a_time: int = 16  # of one micro-batch
     drawn: int = 2048  # passages a step drawn from all, beside the questions' own
-    negatives: int = 4  # hard negatives of a row that are used
+    negatives: int = 2  # hard negatives of a row that are used
     general_share: float = 0.25  # of a step's questions from the general rows, where there are some
     scale: float = 20.0  # cosines times this are the logits
     too_like: float = 0.95  # cosine to the right passage from which another may answer too, and is left out
-    drift: float = 1.0  # weight of the squared distance of a question's vector from the base's
+    drift: float = 2.0  # weight of the squared distance of a question's vector from the base's
 
 
 class Passages:
@@ -91,10 +91,17 @@ class QuestionBatches:
     """Micro-batches of questions against frozen passages."""
 
     def __init__(
-        self, pairs: Sequence[Pair], general: Sequence[Pair], passages: Passages, *, side: Side, config: ContrastConfig
+        self,
+        pairs: Sequence[Pair],
+        general: Sequence[Pair],
+        passages: Passages,
+        *,
+        side: Side,
+        config: ContrastConfig,
+        bf16: bool = False,
     ) -> None:
         self.pairs, self.general, self.passages, self.side, self.config = pairs, general, passages, side, config
-        self.first = side.embed([pair.question for pair in (*pairs, *general)])  # the base's vectors
+        self.first = side.embed([pair.question for pair in (*pairs, *general)], bf16=bf16)  # the base's vectors
 
     def step(self, number: int) -> list[loop.Batch]:
         """The micro-batches of one step."""
@@ -127,9 +134,11 @@ class QuestionBatches:
 class TextBatches:
     """Questions and passages that are both computed: for tuning both sides, a whole step at a time."""
 
-    def __init__(self, pairs: Sequence[Pair], general: Sequence[Pair], *, side: Side, config: ContrastConfig) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], general: Sequence[Pair], *, side: Side, config: ContrastConfig, bf16: bool = False
+    ) -> None:
         self.pairs, self.general, self.side, self.config = pairs, general, side, config
-        self.first = side.embed([pair.question for pair in (*pairs, *general)])
+        self.first = side.embed([pair.question for pair in (*pairs, *general)], bf16=bf16)
 
     def step(self, number: int) -> list[loop.Batch]:
         """One batch: the passages of its questions are each other's negatives, beside the hard ones."""

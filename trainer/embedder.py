@@ -19,7 +19,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -51,7 +51,7 @@ class EmbedderConfig(TuningConfig):
     held: Path | None = None  # rows that are not learnt from; else one passage in `held_one_in` of `rows`
     held_one_in: int = 10
     general: Path | None = None  # rows of another kind, replayed and held out likewise: what must not get worse
-    most_rows: int = 20_000  # of each kind; 0: all
+    most_rows: int = 8_000  # of each kind; 0: all
     method: str = "weights"  # or "adapter": a square matrix on the base's vectors, learnt in seconds
     layers: int = 0  # of the encoder, counted from the end, that move by "weights"; 0: all
     reembed: int = 0  # passages of the index, to say what side "both" will cost; 0: those of the rows
@@ -118,8 +118,14 @@ def hold_out(found: Sequence[Pair], held: Path | None, config: EmbedderConfig) -
     """Rows to learn from and rows to judge by, which share neither question nor passage; each at most `most_rows`."""
     kept, judged = (list(found), pairs.read([held])) if held else pairs.split(found, config.held_one_in)
     most = config.most_rows or len(kept)
+    kept, judged = ([with_few(pair, config.negatives) for pair in part] for part in (kept, judged))
     by_text = sorted(kept, key=lambda pair: zlib.crc32(pair.question.encode()))  # a choice that repeats
     return pairs.without(by_text[:most], judged), judged
+
+
+def with_few(pair: Pair, negatives: int) -> Pair:
+    """The pair with its first hard negatives only: each passage costs a forward pass of the base."""
+    return replace(pair, negatives=pair.negatives[:negatives])
 
 
 def write(plan: recipe.Recipe, tuning: Tuning, alpha: float, scores: Scores) -> Path:

@@ -44,7 +44,7 @@ class TuningConfig(ContrastConfig):
     most_loss: float = 0.5  # points of nDCG@10 that general rows, or one domain of the rows, may lose
     name: str = "retriever"
     steps: int = 400
-    peak_learning_rate: float = 2e-5
+    peak_learning_rate: float = 5e-5
     weight_decay: float = 0.01
     beta2: float = 0.98
     keep: int = 1
@@ -83,7 +83,7 @@ class Tuning:
         """Embed what stays fixed, and score the base."""
         if self.config.side == "query":
             self.passages.embed(self.side, self.folder / "passages", bf16=self.bf16)
-        self.base = {name: self.side.embed(texts) for name, texts in self._held().items()}
+        self.base = {name: self.side.embed(texts, bf16=self.bf16) for name, texts in self._held().items()}
         self.before = self.score()
         sys.stderr.write(f"before  {json.dumps(self.before.percent())}\n")
 
@@ -108,7 +108,7 @@ class Tuning:
             with torch.inference_mode():
                 turned: Floats = self.side.turned(torch.from_numpy(self.base[name]).to(weight)).cpu().numpy()
             return turned
-        return self.side.embed(self._held()[name])
+        return self.side.embed(self._held()[name], bf16=self.bf16)
 
     def train(self) -> bool:
         """Rounds of training until the last, or until nothing is gained; False where `minutes` ended it before."""
@@ -143,8 +143,10 @@ class Tuning:
 
     def _batches(self) -> loop.Batches:
         if self.config.side == "both":
-            return TextBatches(self.rows.own, self.rows.general, side=self.side, config=self.config)
-        return QuestionBatches(self.rows.own, self.rows.general, self.passages, side=self.side, config=self.config)
+            return TextBatches(self.rows.own, self.rows.general, side=self.side, config=self.config, bf16=self.bf16)
+        return QuestionBatches(
+            self.rows.own, self.rows.general, self.passages, side=self.side, config=self.config, bf16=self.bf16
+        )
 
     def _round(self, number: int, total: int, minutes: float) -> TuningConfig:
         """The loop's settings for one round: its last step, and a rate that falls from round to round."""

@@ -115,10 +115,10 @@ def test_answers_and_the_audit_say_which_query_side_served(
     with rag.open(tmp_path, settings) as library:
         library.add(papers)
         plain = library.ask(QUESTION)
-        generation = library.search(QUESTION, k=1)
+        near = library._parts().vectors.search(QUESTION, 3)
     assert "query_side" not in plain.as_dict()
-    assert generation
     with rag.open(tmp_path, settings.but(query_side=swapped)) as library:
+        assert library._parts().vectors.search(QUESTION, 3) != near  # the question lies elsewhere, the passages do not
         answer = library.ask(QUESTION)
         assert answer.query_side.startswith("retriever/")
         assert answer.as_dict()["query_side"] == answer.query_side
