@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trainer import files, recipe
+from trainer import fertility, files, recipe
 from trainer.errors import DataError
 from trainer.tokenizer import Tokenizer, train
 
@@ -272,11 +271,9 @@ def tokenize(plan: recipe.Recipe) -> Path:
     stored = (
         Written(path.name.split(".")[-2], path.name.split(".")[0], text) for path in clean for text in sample(path, 0)
     )
-    entries = write(stored, words, plan.out / "shards", compress=config.compress)
-    for entry in entries:
-        sys.stderr.write(
-            f"shard  {entry.file}: {entry.tokens:,} tokens, {entry.bytes / entry.tokens:.2f} bytes a token\n"
-        )
+    meter = fertility.Meter(clean)
+    entries = write(meter.passing(stored), words, plan.out / "shards", compress=config.compress)
+    meter.report(entries, plan.out / "tokenizer.report.json", {"vocabulary": words.size})
     return plan.out / "tokenizer.json"
 
 

@@ -1,9 +1,9 @@
-"""Is a text worth learning from? Rules on its words, lines and repetitions, and the masking of personal data.
+"""Is a text worth learning from? Rules on its words, lines and repetitions.
 
 Takes   one normalised text.
 Gives   the name of the first rule it breaks, or None. The corpus compares documents by the hashes of `Words`.
 Source  word, symbol, stop-word and repetition rules with their limits: Gopher, Rae et al., arXiv:2112.11446, A.1.1
-        and table A1. Line rules and the replacement of addresses: FineWeb, Penedo et al., arXiv:2406.17557, appendix E.
+        and table A1. Line rules: FineWeb, Penedo et al., arXiv:2406.17557, appendix E.
 Changed for handbooks and manuals, which are shorter and hold more lists than web pages: 30 words suffice (Gopher: 50),
         lists may fill a page when they hold sentences, and a page of short lines is dropped only if no line ends one.
 """
@@ -24,17 +24,20 @@ STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 TOP_GRAM = {2: 0.20, 3: 0.18, 4: 0.16}  # share of characters in the commonest n-gram
 REPEATED_GRAM = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}  # share of characters in n-grams seen before
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b\u2060\ufeff]")
-BLANKS = re.compile(r"[ \t]+(?=\n)|[ \t]+$")
 GAPS = re.compile(r"\n{3,}")
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[A-Za-z]{2,24}\b")
-PHONE = re.compile(
-    r"(?<![\w.+/-])(?:"
-    r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?(?:\d{2,4}[ .-]){1,3}\d{2,4}"  # +44 20 7946 0018
-    r"|\(\d{3}\) ?\d{3}[ .-]\d{4}"  # (212) 555-0187
-    r"|\d{3}[.-]\d{3}[.-]\d{4}"  # 212-555-0187
-    r")(?![\w-])"
-)
 Hashes = npt.NDArray[np.uint64]
+
+
+class WordHashes(dict[str, int]):
+    """CRC-32 of words; each is computed once while it is remembered."""
+
+    def __missing__(self, word: str) -> int:
+        value = self[word] = crc32(word.encode("utf-8", "replace"))
+        return value
+
+
+HASH = WordHashes()
+MOST_HASHES = 300_000  # words remembered, about 40 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,11 @@ class Words:
 
     def __init__(self, text: str) -> None:
         self.words = WORD.findall(text.lower())
-        self.hashes: Hashes = np.array([crc32(word.encode()) for word in self.words], dtype=np.uint64)
-        self.lengths = np.array([len(word) for word in self.words], dtype=np.int64)
+        count = len(self.words)
+        self.hashes: Hashes = np.fromiter(map(HASH.__getitem__, self.words), dtype=np.uint64, count=count)
+        self.lengths = np.fromiter(map(len, self.words), dtype=np.int64, count=count)
+        if len(HASH) > MOST_HASHES:
+            HASH.clear()
 
     def grams(self, size: int) -> Hashes:
         """One hash for each run of `size` words."""
@@ -77,26 +83,18 @@ class Words:
 def normalise(text: str) -> str:
     """One form for the same text: composed characters, plain line ends, no control characters, no trailing blanks."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return GAPS.sub("\n\n", BLANKS.sub("", CONTROL.sub("", text))).strip()
+    text = "\n".join(line.rstrip(" \t") for line in CONTROL.sub("", text).split("\n"))
+    return GAPS.sub("\n\n", text).strip()
 
 
-def mask_personal(text: str) -> tuple[str, int]:
-    """The text with e-mail addresses and telephone numbers replaced, and how many there were.
-
-    >>> mask_personal("Ask ann.lee@corp.com or +44 20 7946 0018.")
-    ('Ask name@example.org or 555-0100.', 2)
-    """
-    text, mails = EMAIL.subn("name@example.org", text)
-    text, phones = PHONE.subn("555-0100", text)
-    return text, mails + phones
+def broken_rule(
+    text: str, words: Words, limits: QualityConfig, *, stop_words: frozenset[str] = STOP_WORDS
+) -> str | None:
+    """The first rule that the text breaks. `stop_words`: of its language; none are asked for where there are none."""
+    return word_rule(text, words, limits, stop_words) or line_rule(text, limits) or repetition_rule(words)
 
 
-def broken_rule(text: str, words: Words, limits: QualityConfig) -> str | None:
-    """The first rule that the text breaks."""
-    return word_rule(text, words, limits) or line_rule(text, limits) or repetition_rule(words)
-
-
-def word_rule(text: str, words: Words, limits: QualityConfig) -> str | None:
+def word_rule(text: str, words: Words, limits: QualityConfig, stop_words: frozenset[str]) -> str | None:
     """Rules on words and symbols."""
     count = len(words.words)
     if count < limits.least_words:
@@ -109,8 +107,8 @@ def word_rule(text: str, words: Words, limits: QualityConfig) -> str | None:
         return "symbols"
     if 1 - sum(map(str.isdigit, words.words)) / count < limits.least_alphabetic:
         return "words without letters"
-    if len(STOP_WORDS.intersection(words.words)) < limits.least_stop_words:
-        return "no English sentences"
+    if stop_words and len(stop_words.intersection(words.words)) < limits.least_stop_words:
+        return "no sentences"
     return None
 
 
@@ -133,23 +131,42 @@ def line_rule(text: str, limits: QualityConfig) -> str | None:
 def repetition_rule(words: Words) -> str | None:
     """Rules on runs of words: one that fills the text, or many that come again."""
     total = int(words.lengths.sum())
-    for size, limit in TOP_GRAM.items():
-        grams = words.grams(size)
-        _, first, times = np.unique(grams, return_index=True, return_counts=True)
-        top = int(times.argmax())
-        at = int(first[top])
-        if times[top] > 1 and int(times[top]) * int(words.lengths[at : at + size].sum()) / total > limit:
-            return "one phrase again and again"
+    if any(top_gram_share(words, size, total, limit) > limit for size, limit in TOP_GRAM.items()):
+        return "one phrase again and again"
     for size, limit in REPEATED_GRAM.items():
-        grams = words.grams(size)
-        if not len(grams):
-            break
-        _, first = np.unique(grams, return_index=True)
-        again = np.ones(len(grams), dtype=bool)
-        again[first] = False  # an n-gram's first appearance is no repetition
-        covered = np.zeros(len(words.lengths) + 1, dtype=np.int64)
-        np.add.at(covered, np.flatnonzero(again), 1)
-        np.add.at(covered, np.flatnonzero(again) + size, -1)
-        if int(words.lengths[covered.cumsum()[:-1] > 0].sum()) / total > limit:
+        share = repeated_share(words, size) / total
+        if share > limit:
             return "repeated phrases"
+        if share <= min(REPEATED_GRAM.values()):
+            return None  # what longer runs cover, shorter ones cover too
     return None
+
+
+def top_gram_share(words: Words, size: int, total: int, limit: float) -> float:
+    """Share of characters in the commonest n-gram; a bound instead of it where the bound is within the limit."""
+    grams = words.grams(size)
+    if not len(grams):
+        return 0.0
+    ends = np.concatenate([[0], words.lengths.cumsum()])
+    most = int(np.bincount((grams >> np.uint64(52)).astype(np.int64)).max())  # of 4096 groups of n-grams
+    bound = most * int((ends[size:] - ends[:-size]).max()) / total
+    if bound <= limit:
+        return bound
+    _, first, times = np.unique(grams, return_index=True, return_counts=True)
+    top = int(times.argmax())
+    at = int(first[top])
+    return int(times[top]) * int(words.lengths[at : at + size].sum()) / total if times[top] > 1 else 0.0
+
+
+def repeated_share(words: Words, size: int) -> int:
+    """Characters in n-grams that were seen before."""
+    grams = words.grams(size)
+    _, first = np.unique(grams, return_index=True)
+    if len(first) == len(grams):
+        return 0
+    again = np.ones(len(grams), dtype=bool)
+    again[first] = False  # an n-gram's first appearance is no repetition
+    covered = np.zeros(len(words.lengths) + 1, dtype=np.int64)
+    np.add.at(covered, np.flatnonzero(again), 1)
+    np.add.at(covered, np.flatnonzero(again) + size, -1)
+    return int(words.lengths[covered.cumsum()[:-1] > 0].sum())
