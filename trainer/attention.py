@@ -22,9 +22,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
+from torch.nn.functional import pad
 
 from trainer.errors import RecipeError
 
+FAR = 2**30  # no document has this number
 BLOCK = 128  # tokens: queries computed at once, and the side of a block mask's blocks
 
 
@@ -122,8 +124,9 @@ def blocks(documents: Tensor, *, causal: bool, prefix: Tensor | None = None) -> 
     """
     batch, time = documents.shape
     count = -(-time // BLOCK)  # blocks in a row
-    filled = torch.nn.functional.pad(documents, (0, count * BLOCK - time), value=-2).view(batch, count, BLOCK)
-    least, most = filled.amin(-1), filled.amax(-1)  # [batch, blocks]
+    rest = (0, count * BLOCK - time)  # the last block's missing tokens change neither its least nor its greatest
+    least = pad(documents, rest, value=FAR).view(batch, count, BLOCK).amin(-1)  # [batch, blocks]
+    most = pad(documents, rest, value=-FAR).view(batch, count, BLOCK).amax(-1)  # [batch, blocks]
     some = (least[:, :, None] <= most[:, None, :]) & (least[:, None, :] <= most[:, :, None])  # [batch, blocks, blocks]
     every = (least[:, :, None] == most[:, None, :]) & (most[:, :, None] == least[:, None, :])
     at = torch.arange(count, device=documents.device)  # [blocks]

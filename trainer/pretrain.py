@@ -17,7 +17,7 @@ Source  GPT-BERT, Charpentier & Samuel, arXiv:2410.24159; spans of masked tokens
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from trainer.model import ModelConfig, Transformer
 from trainer.nats import IGNORED, nats_of
 from trainer.step import Batch
 from trainer.tokenizer import RESERVED, Tokenizer
+
+HELD_TOKENS = 200_000  # at most, of held-out text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,20 @@ class TextBatches:
         return np.where(hidden & (die >= 0.9), other, masked)
 
 
+class HeldBatches:
+    """Causal rows of held-out text, the same for every step: what the best checkpoint is chosen by."""
+
+    def __init__(self, shards: Sequence[data.Shard], words: Tokenizer, config: PretrainConfig) -> None:
+        packed = data.Packed(shards, length=config.length, seed=0)
+        count = min(len(packed.lay_out(0).rows), HELD_TOKENS // config.length) // config.rows
+        self.rows = TextBatches(packed, words, replace(config, masked_share=0.0))
+        self.count = max(1, count)  # micro-batches
+
+    def step(self, number: int) -> Sequence[Batch]:  # noqa: ARG002 (the same for all)
+        """All micro-batches."""
+        return [self.rows.batch(index, masked=False) for index in range(self.count)]
+
+
 def text_losses(
     model: Any, arrays: Mapping[str, Tensor], kind: str, *, z_loss: float = 0.0, how: str = "auto"
 ) -> dict[str, Tensor]:
@@ -188,6 +204,9 @@ def pretrain(plan: recipe.Recipe) -> Path:
         raise RecipeError(f"[pretrain] length {config.length} is above [model] context {sizes.context}")
     shards = data.open_shards(plan.out / "shards", "train", words)
     packed = data.Packed(shards, length=config.length, seed=config.seed, weights=config.domain_weights)
+    held = None
+    if config.evaluate_every:
+        held = HeldBatches(data.open_shards(plan.out / "shards", "held", words), words, config)
     torch.manual_seed(config.seed)
     model = Transformer(sizes)
     names = ("length", "rows", "tokens_per_step", "masked_share", "mask_rate", "mask_span", "domain_weights", "z_loss")
@@ -204,6 +223,7 @@ def pretrain(plan: recipe.Recipe) -> Path:
         folder=plan.out / "pretrain",
         identity=identity,
         weights={"causal": 1 - config.masked_share, "masked": config.masked_share, "z": 0.0},
+        held=held,
     )
 
 
