@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from trainer import passages, recipe, roundtrip, rows, synthesize
-from trainer.asking.written import can_ask
+from tests.trainer.office import page
+from trainer import checksums, passages, recipe, roundtrip, rows, synthesize
+from trainer.asking.written import Writer, can_ask, candidates, draw
 from trainer.chat import Found, Source
 from trainer.errors import DataError, RecipeError
+from trainer.reading import TrunkReader
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "models" / "base"
@@ -242,6 +247,46 @@ def test_the_command_with_two_workers_gives_the_rows_of_one(texts, tmp_path):
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
+
+
+def test_sampling_keeps_to_the_likeliest_tokens():
+    logits = torch.tensor([3.0, 2.9, -4.0, -5.0])
+    drawn = {draw(logits, 1.0, 0.9, torch.Generator().manual_seed(seed)) for seed in range(60)}
+    assert drawn == {0, 1}
+    assert draw(logits, 0.0, 0.9, torch.Generator()) == 0
+    assert {draw(logits, 50.0, 1.0, torch.Generator().manual_seed(seed)) for seed in range(60)} == {0, 1, 2, 3}
+
+
+def test_a_trunk_writes_the_same_words_for_the_same_seed(model, words):
+    writer = Writer(TrunkReader(model, words), temperature=1.2, top_p=0.95)
+    source = Source("Limits", page(4))
+    spans = candidates(source.text)
+    assert spans
+    said = [writer.write(source, *spans[0], seed=seed) for seed in (1, 2, 3, 1)]
+    assert said[0] == said[3]
+    assert len(set(said)) > 1
+
+
+def test_a_trunk_that_was_taught_to_ask_has_its_questions_judged_like_the_others(model, words, texts, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "model.safetensors")
+    words.save(folder / "tokenizer.json")
+    config = {"format": 1, "kind": "trunk", "name": "untrained", "threshold": 0.5, "tasks": ["ask"]}
+    config["trainer_config"] = {"model": asdict(model.config)}
+    (folder / "config.json").write_text(json.dumps(config))
+    checksums.write(folder)
+    path = synthesize.make(
+        synthesize.SynthesizeConfig(
+            passages=texts, rows=tmp_path / "rows.jsonl", model=folder, per_passage=1, most_sources=1
+        )
+    )
+    report = json.loads(path.with_suffix(".report.json").read_text())
+    assert report["model_questions"] == "used"
+    wording = sum(times for name, times in report["refused_by_kind_and_reason"].items() if name.startswith("wording"))
+    assert (
+        wording + report["made_by_kind"].get("written", 0) > 4
+    )  # an untrained trunk babbles; none of it may pass unseen
 
 
 def test_an_encoder_writes_no_questions_and_says_why():

@@ -48,7 +48,8 @@ _TIMED = re.compile(
     rf"{NUMBER})? ?{UNIT})(?P<rest>(?: {REST}*)?)$"
 )
 _OF = re.compile(
-    r" of [a-z-]+(?: (?!(?:per|in|for|at|each|a|to|after|before|from|by|within|every|on|with|over|during)\b)[a-z]+)?(?= |$)"
+    r" of [a-z-]+(?: (?!(?:per|in|for|at|each|a|to|after|before|from|by|within|every|on|with|over|during)\b)[a-z]+)?"
+    r"(?= |$)"
 )
 _NOT_COUNTED = frozenset("of to is are and or as this than its has vs plus times across".split())
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import re
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,11 +45,6 @@ class Writer:
 
     def __init__(self, reader: TrunkReader, *, temperature: float = 0.8, top_p: float = 0.9) -> None:
         self.reader, self.temperature, self.top_p = reader, temperature, top_p
-
-    @classmethod
-    def from_folder(cls, folder: Path, **sampling: float) -> Writer:
-        """Open a trunk's folder."""
-        return cls(TrunkReader.from_folder(folder), **sampling)
 
     def ask(self, source: Source, most: int, chance: random.Random) -> list[Asked]:
         """At most `most` questions, each about another span of the passage."""
