@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def corpus(plan: recipe.Recipe) -> Path:
     }
     files.write_json(part / "report.json", summary)
     if config.page:
-        files.write_text(part / "report.html", corpus_page.page(summary))
+        write_page(part / "report.html", summary)
     return put_in_place(part, plan.out / "clean")
 
 
@@ -148,6 +149,14 @@ def balanced(folder: Path, domains: list[str], config: CorpusConfig) -> dict[str
         "factors": factors,
         "written": {domain: {"documents": count, "bytes_on_disk": size} for domain, (count, size) in written.items()},
     }
+
+
+def write_page(path: Path, summary: dict[str, Any]) -> None:
+    """The report for people; without matplotlib a line says why there is none, as the text itself is clean."""
+    if find_spec("matplotlib"):
+        files.write_text(path, corpus_page.page(summary))
+    else:
+        sys.stderr.write('corpus  no report.html: it needs matplotlib (pip install "groundling[train]")\n')
 
 
 def put_in_place(part: Path, folder: Path) -> Path:
