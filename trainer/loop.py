@@ -202,7 +202,10 @@ class Run:
                 pieces = coming.result()
                 if state["step"] + 1 < config.steps:
                     coming = ahead.submit(self.pieces, batches, state["step"] + 1)
-                learnt, norm = self.learn(pieces)
+                read = self.reads(state["step"] + 1)
+                learnt, norm = self.learn(pieces, read=read)
+                if not read:
+                    continue
                 rate = optim.factor(state["step"] - 1, config) * config.peak_learning_rate
                 last = state["step"] == config.steps
                 looked = self.look(kept) if kept and (state["step"] % config.evaluate_every == 0 or last) else None
@@ -221,13 +224,23 @@ class Run:
         """What this device computes of a step."""
         return share(batches.step(number), self.parts)
 
-    def learn(self, pieces: Sequence[Piece]) -> tuple[Learnt, float]:
+    def reads(self, number: int) -> bool:
+        """Whether to look at a step's loss: always on a CPU; on a GPU, which would stand still meanwhile, when due.
+
+        Whatever is logged, evaluated or saved is read first, so a loss that is no number never reaches a checkpoint.
+        """
+        config = self.config
+        due = [config.log_every, config.checkpoint_every, *filter(None, [config.evaluate_every])]
+        return self.step.device.type != "cuda" or number == config.steps or any(number % n == 0 for n in due)
+
+    def learn(self, pieces: Sequence[Piece], *, read: bool) -> tuple[Learnt, float]:
         """One step; gives what it came to and the gradient's norm. Raises DivergedError before a bad one is taken."""
         state, config = self.state, self.config
         optim.set_rate(self.optimisers, optim.factor(state["step"], config))
-        learnt = self.step.backward(pieces, seed=config.seed * 1_000_003 + state["step"])
-        norm = float(distributed.whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)))
-        complaint = self.watch.see(learnt.loss, norm)
+        learnt = self.step.backward(pieces, seed=config.seed * 1_000_003 + state["step"], read=read)
+        found = distributed.whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip))
+        norm = float(found) if read else 0.0
+        complaint = self.watch.see(learnt.loss, norm) if read else ""
         if complaint:
             raise DivergedError(
                 f"step {state['step']}: {complaint} ({learnt.means}, gradient norm {norm:.3g}); the last good "
@@ -239,7 +252,8 @@ class Run:
         state["step"] += 1
         state["tokens"] += learnt.tokens
         self.average.update(state["step"])
-        self.smoothed = smooth(state, learnt.loss)
+        if read:
+            self.smoothed = smooth(state, learnt.loss)
         return learnt, norm
 
     def look(self, pieces: Sequence[Piece]) -> float:

@@ -97,8 +97,8 @@ class Step:
     device: torch.device
     precision: str
 
-    def backward(self, pieces: Sequence[Piece], *, seed: int = 0) -> Learnt:
-        """Add up gradients over the pieces."""
+    def backward(self, pieces: Sequence[Piece], *, seed: int = 0, read: bool = True) -> Learnt:
+        """Add up gradients over the pieces. Without `read` the losses stay on the device, and no mean is given."""
         said = {**summed(piece.batch.counts for piece in pieces), "tokens ": sum(p.batch.tokens for p in pieces)}
         counts = distributed.total(said, self.device)
         tokens = int(counts.pop("tokens "))
@@ -114,7 +114,7 @@ class Step:
             if distributed.world() > 1:
                 total = total * distributed.world()  # gradients are averaged over devices, and a sum is wanted
             total.backward()  # type: ignore[no-untyped-call]
-        return self.learnt(sums, counts, tokens)
+        return self.learnt(sums, counts, tokens) if read else Learnt({}, 0.0, tokens)
 
     @torch.no_grad()
     def measure(self, pieces: Sequence[Piece]) -> Learnt:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.trainer.office import page
-from trainer import data, pretrain, recipe
+from trainer import data, loop, pretrain, recipe
 from trainer.data import Packed, Written
 from trainer.errors import RecipeError
 from trainer.model import ModelConfig, Transformer, parameters
@@ -157,3 +157,16 @@ def test_held_out_rows_are_causal_and_the_same_each_time(words, shards):
     assert {batch.kind for batch in first} == {"causal"}
     assert all((a.arrays["ids"] == b.arrays["ids"]).all() for a, b in zip(first, again, strict=True))
     assert 0 < sum(batch.tokens for batch in first) <= pretrain.HELD_TOKENS
+
+
+def test_on_a_gpu_a_step_is_looked_at_only_where_that_is_due():
+    config = replace(CONFIG, steps=50, log_every=20, checkpoint_every=30, evaluate_every=0)
+
+    def looked_at(device):
+        step = Step(None, {}, torch.device(device), "fp32")
+        run = object.__new__(loop.Run)
+        run.config, run.step = config, step
+        return [number for number in range(1, 51) if run.reads(number)]
+
+    assert looked_at("cuda") == [20, 30, 40, 50]
+    assert looked_at("cpu") == list(range(1, 51))
