@@ -189,7 +189,7 @@ def test_an_encoder_reader_is_verified_when_it_is_opened(untrained_reader, tmp_p
     shutil.copytree(untrained_reader, folder)
     EncoderReader.from_folder(folder)
     words = (folder / "tokenizer.json").read_bytes()
-    (folder / "tokenizer.json").write_bytes(words.replace(b"the", b"thq", 1))
+    (folder / "tokenizer.json").write_bytes(words.replace(b"the", b"and", 1))
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is not the file that was exported"):
         EncoderReader.from_folder(folder)
 
