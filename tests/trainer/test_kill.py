@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.office import page
-from trainer import checkpoint, data, loop, tokenizer
+from trainer import checkpoint, data, flops, loop, tokenizer
 from trainer.data import Packed, Written
 from trainer.model import ModelConfig, Transformer
 from trainer.pretrain import PretrainConfig, TextBatches, text_losses
@@ -55,6 +56,8 @@ def die_at(event: int, folder: Path) -> None:
 def main(folder: Path, name: str, events: list[int]) -> None:
     """One process for each event, killed there; this one never trains, so that each begins as a new one would."""
     torch.set_num_threads(1)
+    import_module("torch._dynamo")  # what optimisers import when they are made: a second for each child otherwise
+    flops.peak(torch.device("cpu"), "fp32")
     for event in events:
         child = os.fork()
         if child == 0:
