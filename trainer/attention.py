@@ -100,13 +100,16 @@ def allowed_pairs(documents: Tensor, *, causal: bool, prefix: Tensor | None = No
 
 
 def pieces(documents: Tensor, *, causal: bool, prefix: Tensor | None = None) -> Pieces:
-    """Runs of equal numbers as pieces. A document must stand together, as packing leaves it."""
+    """Runs of equal numbers as pieces: a document stands together, as packing leaves it. Padding (-1) is in none."""
     batch, time = documents.shape
     border = torch.ones(batch, time, dtype=torch.bool)
     border[:, 1:] = documents[:, 1:] != documents[:, :-1]
     starts = border.flatten().nonzero().flatten().tolist()
+    padding = (documents.flatten()[starts] < 0).tolist()
     bounds = []
-    for start, end in zip(starts, [*starts[1:], batch * time], strict=True):
+    for start, end, empty in zip(starts, [*starts[1:], batch * time], padding, strict=True):
+        if empty:
+            continue
         row, column = divmod(start, time)
         if prefix is not None:
             opened = min(max(int(prefix[row]) - column, 0), end - start)
@@ -193,7 +196,7 @@ class PieceAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, pieces: Pieces) -> Tensor:
         """query: [tokens, heads, size]; key, value: [tokens, kv heads, size]; gives the shape of query."""
-        out, kept = torch.empty_like(query), []
+        out, kept = torch.zeros_like(query), []
         for block in pieces.blocks():
             k, v = (x[block.start : block.reach].transpose(0, 1) for x in (key, value))  # [kv heads, keys, size]
             q = grouped(query[block.first : block.last], k.shape[0])  # [kv heads, group * queries, size]
@@ -210,7 +213,7 @@ class PieceAttention(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of query, key and value."""
         query, key, value = ctx.saved_tensors
-        to_query, to_key, to_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        to_query, to_key, to_value = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
         for block, chances in zip(ctx.pieces.blocks(), ctx.kept, strict=True):
             seen = slice(block.start, block.reach)
             k, v = key[seen].transpose(0, 1), value[seen].transpose(0, 1)  # [kv heads, keys, size]
