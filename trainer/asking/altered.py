@@ -46,7 +46,9 @@ _TURNS = dict(
 _TURN = re.compile(rf"\b(?:{'|'.join(_TURNS)})\b")
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
-_CALENDAR = re.compile(rf"\b(?:{'|'.join(_DAYS + _MONTHS)})\b")
+_CALENDAR = re.compile(  # after a preposition: "May I" is no month
+    rf"(?<!^)(?<= (?:in|on|by|of|to) )(?:{'|'.join(_DAYS + _MONTHS)})\b"
+)
 _NO_NAMES = frozenset({"I", "IT", "HR", "OK", "FAQ", *_DAYS, *_MONTHS})
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, turned
+from trainer.asking.grammar import BE, VERBS, Clause, asker, lowered, sentence_case, singular_verb, turned
 from trainer.asking.sentences import Asked, Sentence
 
 NUMBER = (
@@ -237,6 +237,8 @@ def enough(parts: Clause, core: str) -> bool:
         core,
     ):
         return False
+    if parts.aux in BE.split("|") and any(singular_verb(verb) for verb in re.findall(r"\band ([a-z]+)", core)):
+        return False  # "is on and takes a picture": a second clause
     if re.search(r"\b(?:and|or) (?:[a-z]+ )?(?:is|are|was|were|will|has|may|can|must|should)\b", core):
         return False
     if not words or len(words) > 16 or core.count(",") > 3:

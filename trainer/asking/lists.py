@@ -132,7 +132,8 @@ def asked(text: str, headings: Sequence[str], chance: random.Random) -> Iterator
                 question = None  # a plain list under a doing may hold anything
         if block.numbered and not text.startswith("1", block.start):
             continue  # the passage before holds the first steps
-        if question:
+        told = [line for line in lines(text[block.start : block.end]) if re.search(r"[A-Za-z]{3}", line.text)]
+        if question and len(told) >= block.items / 2:
             kind = "steps" if block.numbered else "list"
             yield Asked(question, block.start, block.end, kind, "lead-in" if block.lead.endswith(":") else "heading")
 

@@ -36,7 +36,7 @@ _ACRONYM = re.compile(
     r"{1,7}) \((?P<short>[A-Z][A-Za-z&]{1,7})\)"
 )
 _PRAISE = re.compile(
-    r"(?:an?|one of the|the|any) (?:very |really |most )?(?:great|good|better|best|key|valuable|important|"
+    r"(?:an?|one of the|the|any) (?:very |really |most )?(?:great|good|fundamental|better|best|key|valuable|important|"
     r"necessary|common|big|huge|nice|bad|"
     r"critical|crucial|essential|useful|powerful|simple|must|lot|bit|few|little|number|only|first|same|next|"
     r"last|priority|requirement)\b"

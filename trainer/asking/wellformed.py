@@ -67,7 +67,12 @@ def fault(question: str, answer: str) -> str:
         or question.count("`") % 2
     ):
         return "markup"
-    if question.count("(") != question.count(")") or "?" in question[:-1] or "!" in question or ": " in question:
+    if (
+        question.count("(") != question.count(")")
+        or "?" in question[:-1]
+        or "!" in question
+        or re.search(": | [-–—] ", question)
+    ):
         return "not one sentence"
     if _DANGLING.search(question) or any(a == b for a, b in pairwise(low)):
         return "broken"
