@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import caution, checkpoint, data, finetune, lessons, lora, recipe, retention, rows
+from trainer import caution, chat, checkpoint, data, finetune, lessons, lora, recipe, retention, rows
 from trainer.chat import Turn
 from trainer.data import Written
 from trainer.dialogue import Rewrite, Talk
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.lessons import FinetuneConfig, losses
-from trainer.model import Transformer
+from trainer.model import Cache, Transformer
 from trainer.order import LikeLengths
 from trainer.retention import RetentionConfig
 from trainer.rows import Example
@@ -329,3 +329,18 @@ def test_every_loss_is_a_number_and_counts_what_it_says(plan, words):
             assert all(torch.isfinite(value) for value in terms.values())
             assert batch.separable
             assert {len(array) for array in batch.arrays.values()} == {4}
+
+
+def test_what_is_learnt_is_what_serving_computes(model, words):
+    """A prompt is read with full attention in both, and what is said looks back only."""
+    row = FOLLOW_UPS[1]
+    batch = SpokenBatches([row], words, term="x", size=1, limit=200, seed=1).batch(0)
+    with torch.no_grad():
+        learnt = float(spoken_losses(model, {n: torch.from_numpy(a) for n, a in batch.arrays.items()}, "x")["x"])
+        prompt, said = chat.render_rewrite(row.history, row.question, words).ids, chat.said(row.standalone, words)
+        cache = Cache(model.config, capacity=len(prompt) + len(said), like=model.norm.weight)
+        state, nats = model(torch.tensor([prompt]), causal=False, cache=cache)[0, -1], 0.0
+        for token in said:
+            nats -= float(model.logits(state).log_softmax(-1)[token])
+            state = model(torch.tensor([[token]]), cache=cache)[0, -1]
+    assert learnt == pytest.approx(nats, rel=1e-5)
