@@ -15,8 +15,9 @@ import json
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trainer.chat import Source
 from trainer.errors import DataError
@@ -56,7 +57,7 @@ def read(path: Path) -> Iterator[Passage]:
     """The passages of a file. Raises DataError."""
     number, seen = 0, set()
     try:
-        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as file:
+        with opened(path) as file:
             for line in file:
                 number += 1
                 if line.strip():
@@ -70,6 +71,11 @@ def read(path: Path) -> Iterator[Passage]:
     except (ValueError, TypeError, EOFError, lzma.LZMAError) as error:
         rule = f"Each line is an object with {', '.join(OWN)}; mend or remove it"
         raise DataError(f"{path}, line {max(1, number)}: {error}. {rule}") from error
+
+
+def opened(path: Path) -> IO[str]:
+    """A file's text, unpacked."""
+    return lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
 
 
 def _passage(raw: Any) -> Passage:
@@ -91,11 +97,7 @@ def count(path: Path) -> int:
 
 
 def shelf(path: Path, number: int, size: int) -> list[Passage]:
-    """Passages `number * size` up to the next shelf."""
-    found: list[Passage] = []
-    for place, passage in enumerate(read(path)):
-        if place >= number * size:
-            found.append(passage)
-        if len(found) == size:
-            break
-    return found
+    """Passages from `number * size` up to the next shelf, of a file that `count` has checked."""
+    with opened(path) as file:
+        lines = (line for line in file if line.strip())
+        return [_passage(json.loads(line)) for line in islice(lines, number * size, (number + 1) * size)]

@@ -17,6 +17,7 @@ from tests.trainer.office import page
 from trainer import checksums, passages, recipe, roundtrip, rows, synthesize
 from trainer.asking.written import Writer, can_ask, candidates, draw
 from trainer.chat import Found, Source
+from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError, RecipeError
 from trainer.reading import TrunkReader
 
@@ -145,6 +146,26 @@ def test_a_stopped_run_goes_on_and_gives_the_bytes_of_an_unbroken_one(made_rows,
     assert done == [0, 1, 1]
     assert config.rows.read_bytes() == made_rows.read_bytes()
     assert not config.rows.with_name("rows.jsonl.work").exists()
+
+
+def test_a_passage_that_holds_the_answer_or_repeats_the_source_is_no_near_miss():
+    said = (
+        "Guests sign in at the front desk within five minutes and wear a badge all day long in every part of the house."
+    )
+    texts = [
+        said,
+        said + " Thank you.",  # a copy
+        "Interns hand in their badges Within five Minutes.",  # holds the answer
+        "Guests of the canteen pay at the front desk.",
+        "Guests park behind the house.",
+    ]
+    found = [passages.Passage(str(i), "one.md" if i < 4 else "two.md", (), text) for i, text in enumerate(texts)]
+    shelf = roundtrip.Shelf(found, Encoder.from_folder(packaged_encoder()), bf16=False)
+    (near,) = shelf.look(["How soon must guests sign in at the front desk?"], [0], ["within five minutes"])
+    assert set(near.near) == {3, 4}
+    assert near.beside == (3,)
+    assert near.by_words in (1, 2)
+    assert near.by_vector in (1, 2)
 
 
 def test_the_round_trip_asks_for_the_words_and_for_silence():
