@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from tests.trainer.export_run import finished_run, plan_of
 from tests.trainer.office import page
-from trainer import checkpoint, checksums, export, gguf_file, tokenizer
+from trainer import checkpoint, checksums, export, gguf_file, huggingface, tokenizer
 from trainer.errors import CheckpointError, DataError, MissingExtra, RecipeError
 from trainer.model import Transformer
 from trainer.tokenizer import RESERVED, name
@@ -166,7 +166,11 @@ def test_names_are_those_of_the_architecture(run, model, reader):
 
     known = gguf.MODEL_TENSORS[gguf.MODEL_ARCH.QWEN3]
     names = {gguf.TENSOR_NAMES[kind].format(bid=bid) + ".weight" for kind in known for bid in range(2)}
-    written = {gguf_file.rename(n) for n in checkpoint.weights(model) if not n.startswith("heads.")}
+    ours = [n for n in checkpoint.weights(model) if not n.startswith("heads.")]
+    table = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN3, 2)  # from transformers' names, which equal logits prove
+    for n in ours:
+        assert gguf_file.rename(n) == table.get_name(huggingface.rename(n), (".weight",))
+    written = {gguf_file.rename(n) for n in ours}
     assert written <= names
     # all but a second output matrix (ours is tied) and a table of angles (ours are computed)
     assert names - written == {"output.weight", "rope_freqs.weight"}
