@@ -190,7 +190,9 @@ def score_file(
     samples: list[evaluation_page.Sample] | None = None,
 ) -> dict[str, Any]:
     """Everything about one question file; wrong answers are appended to `samples`."""
-    asked = questions.read(path)[: limit or None]
+    asked = questions.read(path)
+    if 0 < limit < len(asked):  # files are often sorted: their first questions are like no sample
+        asked = [asked[at] for at in sorted(np.random.default_rng(config.seed).permutation(len(asked))[:limit])]
     shown = [case_of(one) for one in asked]
     began = time.monotonic()
     found = outcomes.ask(opened.reader, shown, title=path.name)
@@ -201,7 +203,7 @@ def score_file(
         for name in ("balanced_accuracy", "refused", "auc_risk_coverage_refusals"):
             del result[name]
     more = details(found, shown, opened, opened.threshold, spoken=config.spoken)
-    more["intervals"] = {CONTRACT.get(name, name): v for name, v in more["intervals"].items() if name in figures}
+    more["intervals"] = {CONTRACT.get(name, name): v for name, v in more["intervals"].items()}
     among = questions.among_near_misses(asked) if config.evidence_questions else []
     if among:
         chosen = np.random.default_rng(config.seed).permutation(len(among))[: config.evidence_questions]
@@ -217,8 +219,8 @@ def score_file(
 
 def case_of(one: questions.Question) -> Case:
     """A question of a file as it is put to a reader."""
-    gold = 0 if one.answerable else -1
-    return Case(one.text, questions.sources(one), gold, list(one.answers), free=one.answerable and not one.spans)
+    gold, free = 0 if one.answerable else -1, one.answerable and not one.spans
+    return Case(one.text, questions.sources(one), gold, list(one.answers), free=free, windows=True)
 
 
 def embedder() -> Encoder | None:
@@ -287,7 +289,7 @@ def arguments() -> argparse.ArgumentParser:
     hand.add_argument("--against", type=Path, metavar="DIR", help="a second model: differences with intervals")
     hand.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
     hand.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
-    hand.add_argument("--limit", type=int, default=0, metavar="N", help="ask only the first N questions")
+    hand.add_argument("--limit", type=int, default=0, metavar="N", help="ask only N questions, drawn by chance")
     hand.add_argument("--evidence", type=int, default=300, metavar="N", help="questions asked among near misses (300)")
     return parser
 

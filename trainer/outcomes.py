@@ -43,6 +43,7 @@ class Case(NamedTuple):
     gold: int  # which source answers, or -1
     answers: list[str]
     free: bool = False  # the answers are free wording, not parts of a source
+    windows: bool = False  # the sources are parts of one context: evidence has nothing to choose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def ask(reader: SourceReader, cases: Sequence[Case], *, title: str) -> Outcomes:
         seconds = time.perf_counter() - began
         quoted = quoted.and_(quotations.of_spans(case.question, case.sources, spans))
         said = case.sources[spans[0].source].text[spans[0].start : spans[0].end] if spans else ""
-        choice = case.gold >= 0 and len(case.sources) > 1
+        choice = case.gold >= 0 and len(case.sources) > 1 and not case.windows
         pointed = float(int(np.argmax(evidence)) == case.gold) if choice else float("nan")
         exact, overlap = (scores.best(m, said, case.answers) for m in (scores.exact, scores.word_f1))
         agreed = scores.best(scores.word_precision, said, case.answers) if case.free else overlap
@@ -134,7 +135,8 @@ def rounded(found: dict[str, float]) -> dict[str, float | None]:
 def intervals(outcomes: Outcomes, threshold: float) -> dict[str, list[float | None]]:
     """95% intervals of the measures that the questions' luck moves."""
     drawn = spreads(len(outcomes.support), lambda at: measures(outcomes, threshold, at))
-    return {name: [rounded({name: edge})[name] for edge in edges] for name, edges in drawn.items()}
+    known = {name: edges for name, edges in drawn.items() if not np.isnan(edges[0])}
+    return {name: [rounded({name: edge})[name] for edge in edges] for name, edges in known.items()}
 
 
 def differences(ours: Outcomes, theirs: Outcomes, thresholds: tuple[float, float]) -> dict[str, dict[str, Any]]:

@@ -74,6 +74,7 @@ def test_the_json_is_one_object_with_what_others_rely_on(folder):
     assert "spoken" in found["quotations"]
     low, high = found["intervals"]["f1"]
     assert low < found["f1"] < high
+    assert not [edges for edges in found["intervals"].values() if None in edges]
     assert found["evidence"]["n"] == 16
     assert "bits_per_byte" not in found
     assert found["speed"]["questions_per_second"] > 0

@@ -56,6 +56,14 @@ def test_each_measure_is_what_a_person_counts():
     assert (found["answerable"], found["unanswerable"], found["threshold"]) == (3, 1, 0.75)
 
 
+def test_windows_of_one_context_are_no_choice_for_evidence():
+    two = [Source("", "The desk opens."), Source("", "It closes at six.")]
+    case = Case("q", two, 0, ["six"], windows=True)
+    found = outcomes.ask(Fixed(q=([0.1, 0.9], 0.9, [Found(1, 13, 16, 1.0)])), [case], title="")
+    assert outcomes.report(found, 0.5)["evidence_top1"] is None
+    assert outcomes.report(found, 0.5)["exact_match"] == 100
+
+
 def test_a_span_of_free_wording_is_right_when_half_of_it_is_the_answers_words():
     source = [Source("", "The desk opens at nine o'clock.")]
     reader = Fixed(asked=([0.9], 0.9, [Found(0, 9, 30, 1.0)]))
