@@ -38,6 +38,9 @@ class Facts:
     check: Mapping[str, float]  # reading with the stored weights against the full ones; empty where not needed
 
 
+SPENT = ["stage", "steps", "tokens", "hours", "kWh", "how the energy is known", "cost", "precision", "device"]
+
+
 def card(facts: Facts, *, notes: str = "") -> str:
     """The model card. `notes` is Markdown about the layout, shown after the introduction."""
     sizes = facts.sizes
@@ -52,7 +55,7 @@ Weights stored as {facts.precision}. Licence of the weights: {facts.licence}.
 {notes}
 ## Training
 
-{table(["stage", "steps", "tokens", "hours", "kWh", "how the energy is known", "precision", "device"], training(facts))}
+{table(SPENT, training(facts))}
 
 All settings are in the folder's JSON under `trainer_config`.
 
@@ -97,6 +100,7 @@ def training(facts: Facts) -> list[list[str]]:
             f"{s['seconds'] / 3600:.2f}",
             f"{s['joules'] / 3.6e6:.4f}",
             str(s.get("energy_method", "")),
+            f"{s['cost']:.2f} {s['currency']}" if s.get("cost") else "no prices given",
             str(s.get("precision", "")),
             str(s.get("device", "")),
         ]
