@@ -114,6 +114,8 @@ def main() -> None:
     plan = QUICK if given.quick else CUDA if given.device == "cuda" else CPU
     if given.rates:
         plan = Plan(**{**vars(plan), "rates": tuple(given.rates)})
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("no CUDA device here; leave --device away to measure the CPU")
     if given.threads:
         torch.set_num_threads(given.threads)
     result = measure(plan, given)
