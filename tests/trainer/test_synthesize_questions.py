@@ -86,6 +86,7 @@ def test_headings_that_name_no_doing_ask_nothing():
         ("Who should it be sent to by managers?", "the clerk", "unclear pronoun"),
         ("How can I open https://x.org from home?", "by tunnel", "markup"),
         ("Who approves the budget of the?", "the board", "broken"),
+        ("Do my teammates have to be heard, and I need them?", "they have to", "not one sentence"),
         ("Is the red door open today?", "the red door is open today", "says its answer"),
         ("What should I know about annual leave?", "it is paid", "asks about everything"),
         ("When must receipts be sent to payroll?", "within 30 days", ""),

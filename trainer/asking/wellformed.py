@@ -76,6 +76,8 @@ def fault(question: str, answer: str) -> str:
         return "not one sentence"
     if _DANGLING.search(question) or any(a == b for a, b in pairwise(low)):
         return "broken"
+    if re.search(r"(?:, and|,? but) (?:i|we|you|it|it['’]s|they|there)\b|\bby [a-z]+ing\?$", question, re.I):
+        return "not one sentence"
     if re.search(r"\b(?:if|when) (?:they|he|she|it)\b|\b(?:it|they|them)\?$|\bsuch (?!as\b|an?\b)", question, re.I):
         return "unclear pronoun"
     content = {word for word in low if word not in STOP}
