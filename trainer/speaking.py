@@ -30,6 +30,7 @@ from trainer.rows import ReadingRow
 from trainer.tokenizer import RESERVED, Tokenizer
 
 SAID = 96  # tokens kept free for what is said
+LONGER = 24  # tokens by which a stand-alone question may exceed twice its follow-up
 Row = Rewrite | Talk | ReadingRow
 
 
@@ -124,10 +125,12 @@ def speak(model: Transformer, prompt: Sequence[int], *, most: int = SAID, causal
 
 
 def rewriter(model: Transformer, words: Tokenizer) -> Callable[[Rewrite], str]:
-    """Ask a trunk for the question that a follow-up stands for."""
+    """Ask a trunk for the question that a follow-up stands for; the follow-up itself where it comes to no end."""
 
     def rewrite(row: Rewrite) -> str:
         prompt: Prompt = chat.render_rewrite(row.history, row.question, words, limit=model.config.context - SAID)
-        return chat.heard(speak(model, prompt.ids), words)
+        most = min(SAID, 2 * len(words.encode(row.question)) + LONGER)
+        said = speak(model, prompt.ids, most=most)
+        return chat.heard(said, words) if len(said) < most else row.question
 
     return rewrite
