@@ -117,9 +117,7 @@ def test_spam_is_dropped_and_ordinary_offers_stay(tmp_path):
         "Act now! This is the lowest price of the year and it is for you. Buy now with our promo code! Free shipping. "
         * 2
     )
-    offer = (
-        f"{page(2)} The shop has free shipping for orders of a hundred pounds, as the discount code on the form says."
-    )
+    offer = f"{page(2, 2)} The shop has free shipping, and the discount code stands on the form that is given to you."
     kept, report = run(
         tmp_path, page(1), spam + "We have all that you want to be happy with, and more of it. " + spam[:90], offer
     )
@@ -192,6 +190,14 @@ def test_repetition_is_judged_as_if_every_length_had_been_counted():
         assert quality.repetition_rule(words) == expected
         told.add((expected, seen[5] > quality.REPEATED_GRAM[5]))
     assert {verdict for verdict, _ in told} == {None, "repeated phrases", "one phrase again and again"}
+
+
+def test_one_long_run_that_comes_again_is_found_by_the_longer_lengths():
+    fresh = [f"v{number}" for number in range(100, 500)]
+    run = fresh[:27]
+    words = Words(" ".join([*fresh[:100], *run, *fresh[100:200]]))
+    assert 0.10 < quality.repeated_share(words, 5) / int(words.lengths.sum()) < 0.15
+    assert quality.repetition_rule(words) == "repeated phrases"
 
 
 def test_numbers_are_found_again_in_any_order_and_none_else(monkeypatch):
