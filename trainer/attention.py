@@ -205,16 +205,16 @@ class PieceAttention(torch.autograd.Function):
             chances = scores.softmax(-1)
             kept.append(chances)
             ungrouped(torch.bmm(chances, v), out[block.first : block.last])
-        ctx.kept, ctx.pieces = kept, pieces
-        ctx.save_for_backward(query, key, value)
+        ctx.pieces = pieces
+        ctx.save_for_backward(query, key, value, *kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of query, key and value."""
-        query, key, value = ctx.saved_tensors
+        query, key, value, *kept = ctx.saved_tensors
         to_query, to_key, to_value = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        for block, chances in zip(ctx.pieces.blocks(), ctx.kept, strict=True):
+        for block, chances in zip(ctx.pieces.blocks(), kept, strict=True):
             seen = slice(block.start, block.reach)
             k, v = key[seen].transpose(0, 1), value[seen].transpose(0, 1)  # [kv heads, keys, size]
             q = grouped(query[block.first : block.last], k.shape[0])  # [kv heads, group * queries, size]
