@@ -65,8 +65,7 @@ class RowBatches:
             )
         self.rows, self.words, self.config = examples, words, config
         self.micro = config.rows_per_step // config.rows_per_batch
-        lengths = [len(row.question) + sum(len(text) for _, text in row.sources) for row in examples]
-        self.order = LikeLengths(lengths, size=config.rows_per_batch, seed=config.seed)
+        self.order = LikeLengths(len(examples), self.lengths, size=config.rows_per_batch, seed=config.seed)
 
     def step(self, number: int) -> Sequence[Batch]:
         """The micro-batches of one step."""
@@ -74,23 +73,33 @@ class RowBatches:
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of an endless sequence of epochs."""
-        chance = np.random.default_rng([self.config.seed, 3, number])
-        return collate([self.show(self.rows[i], chance) for i in self.order.batch(number)], self.words)
+        epoch = number // self.order.per_epoch
+        return collate([self.show(epoch, row) for row in self.order.batch(number)], self.words)
 
-    def show(self, row: ReadingRow, chance: np.random.Generator) -> Example:
-        """Choose sources and their order, and render them."""
+    def lengths(self, epoch: int) -> list[int]:
+        """Characters that each row shows in this epoch."""
+        shown = (self.choose(epoch, row)[1] for row in range(len(self.rows)))
+        return [sum(len(source.text) + len(source.heading) for source in sources) for sources in shown]
+
+    def choose(self, epoch: int, number: int) -> tuple[np.random.Generator, list[Source], int]:
+        """The sources of a row in this epoch, in their order, and which of them is gold (-1: none)."""
+        row, chance = self.rows[number], np.random.default_rng([self.config.seed, 3, epoch, number])
         misses = [Source(*s) for s in (row.sources[1:] if row.spans else row.sources)]
         gold = bool(row.spans) and not (misses and chance.random() < self.config.withheld)
         count = int(chance.integers(self.config.least_sources, self.config.most_sources + 1))
         taken = chance.permutation(len(misses))[: max(0 if gold else 1, count - gold)]
-        sources = [misses[i] for i in taken]
-        at = -1
+        sources, at = [misses[i] for i in taken], -1
         if gold:
             at = int(chance.integers(len(sources) + 1))
             sources.insert(at, Source(*row.sources[0]))
+        return chance, sources, at
+
+    def show(self, epoch: int, number: int) -> Example:
+        """A row as it is shown in this epoch, rendered."""
+        row, (chance, sources, at) = self.rows[number], self.choose(epoch, number)
         prompt = chat.render(row.question, sources, self.words, limit=self.config.length - self.config.spoken_tokens)
         span, spoken = None, chat.refused(self.words)
-        if gold:
+        if at >= 0:
             start, end = row.spans[int(chance.integers(len(row.spans)))]
             span = chat.token_span(prompt.sources[at], start, end)
             if span is None:

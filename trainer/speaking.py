@@ -70,7 +70,8 @@ class SpokenBatches:
 
     def __init__(self, rows: Sequence[Row], words: Tokenizer, *, term: str, size: int, limit: int, seed: int) -> None:
         self.rows, self.words, self.term, self.limit = rows, words, term, limit
-        self.order = LikeLengths([characters(row) for row in rows], size=size, seed=seed)
+        lengths = [characters(row) for row in rows]
+        self.order = LikeLengths(len(rows), lambda _: lengths, size=size, seed=seed)
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of an endless sequence of epochs."""

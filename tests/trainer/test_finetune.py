@@ -20,8 +20,9 @@ from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.lessons import FinetuneConfig, losses
 from trainer.model import Cache, Transformer
 from trainer.order import LikeLengths
+from trainer.pointing import RowBatches
 from trainer.retention import RetentionConfig
-from trainer.rows import Example
+from trainer.rows import Example, ReadingRow
 from trainer.shares import Mixed, pattern
 from trainer.speaking import SpokenBatches, rewriter, spoken_losses
 
@@ -99,15 +100,28 @@ def test_kinds_come_in_their_shares_evenly_and_the_same_however_they_are_asked_f
 def test_rows_of_like_length_are_padded_little_and_every_row_is_read_once_an_epoch():
     chance = random.Random(2)
     lengths = [chance.randint(20, 800) for _ in range(640)]
-    order = LikeLengths(lengths, size=16, seed=1)
+    order = LikeLengths(640, lambda _: lengths, size=16, seed=1)
     batches = [order.batch(number) for number in range(40)]
     assert sorted(row for batch in batches for row in batch) == list(range(640))
     padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
     assert padded / sum(lengths) < 1.10  # shuffled: 1.9
     assert order.batch(45) != batches[5]
-    assert LikeLengths(lengths, size=16, seed=1).batch(45) == order.batch(45)
+    assert LikeLengths(640, lambda _: lengths, size=16, seed=1).batch(45) == order.batch(45)
     with pytest.raises(DataError, match="3 rows do not fill a batch of 16"):
-        LikeLengths([1, 2, 3], size=16, seed=1)
+        LikeLengths(3, lambda _: [1, 2, 3], size=16, seed=1)
+
+
+def test_reading_rows_are_padded_little_though_each_epoch_shows_other_sources(words):
+    chance = random.Random(3)
+    texts = [("", page(seed, chance.randint(1, 9))) for seed in range(400)]
+    rows_ = [ReadingRow("Where?", tuple(chance.sample(texts, 4)), (), "office") for _ in range(300)]
+    config = FinetuneConfig(rows_per_batch=8, rows_per_step=8, most_sources=4, length=900)
+    batches = RowBatches(rows_, words, config)
+    for epoch in (0, 1):
+        made = [batches.batch(epoch * 37 + number) for number in range(37)]
+        waste = 1 - sum(b.tokens for b in made) / sum(b.arrays["ids"].size for b in made)
+        assert waste < 0.12  # sorted by all their sources instead of the shown ones: 0.4
+    assert not np.array_equal(batches.batch(3).arrays["ids"], batches.batch(40).arrays["ids"])
 
 
 def test_a_kind_counts_by_its_share_however_many_batches_make_a_step():
