@@ -162,6 +162,7 @@ def write(folder: Path, side: Side, about: Mapping[str, Any], card: str) -> Path
         moved = {n: weight for n, weight in side.moved().items() if not torch.equal(weight, side.start[n].to(weight))}
         tensors = {name: weight.to("cpu", torch.float16).contiguous() for name, weight in moved.items()}
         save_file(tensors, part / "model.safetensors")
+        (part / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner; whoever serves must read it
         described = {
             "format": FORMAT,
             "kind": KIND,
