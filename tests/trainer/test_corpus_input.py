@@ -126,7 +126,7 @@ def test_files_without_text_are_counted(tmp_path):
     [
         ({"invalid_utf8": "ignore"}, "invalid_utf8 is 'ignore'"),
         ({"longest_megabytes": 0.0}, "longest_megabytes is 0"),
-        ({"sources": {"notes": "hf:owner/name?colum=text"}}, "colum"),
+        ({"sources": {"notes": "hf:owner/name?field=text"}}, "field"),
         ({"weights": {"other": 1.0}}, "other"),
     ],
 )
