@@ -182,7 +182,8 @@ def with_near_misses(
     where = {pair: index for index, pair in enumerate(texts)}
     plain = [f" {normalise(text)} " for _, text in texts]
     chance = random.Random(seed)
-    for example, candidates in zip(examples, confused(examples, texts, misses, chance, encoder, easy), strict=True):
+    found = confused(examples, texts, misses=misses, chance=chance, encoder=encoder, easy=easy)
+    for example, candidates in zip(examples, found, strict=True):
         own = where[(example.heading, example.text)]
         wanted = [f" {normalise(example.text[s:e])} " for s, e in example.spans]
         near: list[int] = []
@@ -199,6 +200,7 @@ def with_near_misses(
 def confused(
     examples: Sequence[Example],
     texts: Sequence[tuple[str, str]],
+    *,
     misses: int,
     chance: random.Random,
     encoder: Encoder | None,

@@ -48,9 +48,9 @@ def test_words_and_meaning_take_turns_in_naming_near_misses(encoder: Encoder) ->
     question = "Where do guests register until two?"  # until two: the canteen; guests register: visitors sign in
     asked = [e for e in examples(question) if e.question == question]
     pairs = [("", text) for text in TEXTS]
-    words, meaning = next(confused(asked, pairs, 1, random.Random(0), encoder, False))[:2]
+    words, meaning = next(confused(asked, pairs, misses=1, chance=random.Random(0), encoder=encoder, easy=False))[:2]
     assert (TEXTS[words], TEXTS[meaning]) == (TEXTS[2], TEXTS[4])
-    assert next(confused(asked, pairs, 1, random.Random(0), None, False))[0] == words
+    assert next(confused(asked, pairs, misses=1, chance=random.Random(0), encoder=None, easy=False))[0] == words
 
 
 def test_no_near_miss_holds_an_answer(encoder: Encoder) -> None:
