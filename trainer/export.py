@@ -91,6 +91,7 @@ def export(plan: recipe.Recipe) -> Path:
         "precision": config.precision,
         "precision_check": check,
         "trainer_config": {"model": checkpoint.describe(chosen.model.config), "recipe": settings(plan)},
+        "tasks": tasks(chosen.states.get("finetune", {})),
         "scores": scores,
     }
     with folders.exported(folder, kind=kind) as part:
@@ -103,6 +104,11 @@ def export(plan: recipe.Recipe) -> Path:
         files.write_text(part / "README.md", card(facts, notes=notes))
         weigh(part, config)
     return folder
+
+
+def tasks(finetuned: Mapping[str, Any]) -> list[str]:
+    """What a fine-tuned trunk was taught besides the language, by the kinds of rows that had a share."""
+    return sorted(set(finetuned.get("identity", {}).get("lessons", {})) - {"text", "replay"})
 
 
 def settings(plan: recipe.Recipe) -> dict[str, Any]:

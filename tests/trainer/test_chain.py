@@ -98,6 +98,9 @@ def test_the_folder_names_format_kind_threshold_and_card(chain):
     assert (config["format"], config["kind"]) == (1, "trunk")
     assert config["name"] == "tiny"
     assert config["threshold"] == scores["reading"]["threshold"]
+    assert config["tasks"] == sorted(
+        config["trainer_config"]["recipe"]["finetune"].get("shares", ["ask", "read", "rewrite", "talk"])
+    )
     assert set(checksums.read(chain.out / "model")) == {
         "config.json",
         "model.safetensors",
