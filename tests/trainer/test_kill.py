@@ -53,12 +53,12 @@ def die_at(event: int, folder: Path) -> None:
     sys.addaudithook(watch)
 
 
-def main(folder: Path, name: str, events: list[int]) -> None:
-    """One process for each event, killed there; this one never trains, so that each begins as a new one would."""
+def main(folder: Path, deaths: list[str]) -> None:
+    """One process for each death ("run:event"), killed there; this one never trains, so that each begins as a new one would."""
     torch.set_num_threads(1)
     import_module("torch._dynamo")  # what optimisers import when they are made: a second for each child otherwise
     flops.peak(torch.device("cpu"), "fp32")
-    for event in events:
+    for name, event in ((name, int(event)) for name, _, event in (death.partition(":") for death in deaths)):
         child = os.fork()
         if child == 0:
             die_at(event, folder / name)
@@ -78,8 +78,8 @@ def place(tmp_path_factory, words):
     return folder
 
 
-def killed(folder: Path, name: str, events: list[int]) -> list[tuple[int, int, list[str]]]:
-    command = [sys.executable, __file__, str(folder), name, *map(str, events)]
+def killed(folder: Path, deaths: list[str]) -> list[tuple[int, int, list[str]]]:
+    command = [sys.executable, __file__, str(folder), *deaths]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -110,7 +110,7 @@ def assert_as_if_never_stopped(folder: Path, name: str) -> None:
 
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(place):
     events = [10, 31, 4, 13, 24, 42, 15]  # each a death of the same run, at other places of saving and going on
-    told = killed(place, "often", events)
+    told = killed(place, [f"often:{event}" for event in events])
     assert {signal_number for _, signal_number, _ in told} == {signal.SIGKILL}
     half = [left for _, _, left in told if any(name.startswith("part-") for name in left)]
     assert len(half) >= 2  # some died while a checkpoint was being written
@@ -120,10 +120,11 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(place):
 
 @pytest.mark.slow  # a run for each moment
 def test_no_moment_is_a_bad_one_to_be_killed(place):
-    for event in range(0, 76, 3):  # of about 77 times that a run touches its files
-        killed(place, f"once-{event}", [event])
+    events = range(0, 76, 3)  # of about 77 times that a run touches its files
+    killed(place, [f"once-{event}:{event}" for event in events])
+    for event in events:
         assert_as_if_never_stopped(place, f"once-{event}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], [int(event) for event in sys.argv[3:]])
+    main(Path(sys.argv[1]), sys.argv[2:])
