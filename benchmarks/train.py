@@ -9,7 +9,8 @@ Gives   progress on stderr and, as the last line, one JSON object: `ratio_to_tra
         medians over rounds), `loss_ratio` (our held-out causal loss over its better one), and all figures behind them.
 Fair    a Qwen3 model of equal sizes from transformers; the Trainer as it comes (fp32, AdamW, linear decay, batches of
         eight, its own data loader) at its default learning rate and at a rate tuned for this task; the better loss
-        counts, and the median over the rounds of both, which compute the same. Ours runs causal rows only, so both learn the same task from the same text.
+        counts, and the median over the rounds of both, which compute the same. Ours runs causal rows only, so both
+        learn the same task from the same text.
         The first and the last round are left out: set-up and saving are not training.
 On a GPU `--device cuda` measures the 30m layout and prints how much of the chip's peak is used (MFU, trainer/flops.py);
         without a data folder `--made-up` gives rows of chance, which serve for speed only.
