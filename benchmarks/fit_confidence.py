@@ -21,7 +21,8 @@ import rag
 from benchmarks.answers import ROOT, question_sets, sixty, spread
 from rag.evaluate import evaluate
 from rag.rerank import FEATURES
-from trainer import checksums, files
+from trainer import files
+from trainer.formats import checksums
 
 RIDGE = 0.5
 ANSWERABLE, UNANSWERABLE = 75, 25  # of each handbook

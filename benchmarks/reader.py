@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.record import record
 from trainer.evaluate import EvaluateConfig, score_file
-from trainer.opening import open_model
+from trainer.scoring.opening import open_model
 
 ROOT = Path(__file__).resolve().parent.parent
 

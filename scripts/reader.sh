@@ -30,5 +30,5 @@ rag add "$DATA"/documents/handbooks/{18F,alphagov,sourcegraph} "$DATA"/documents
 python -m benchmarks.fit_confidence --data "$DATA" --index indexes/bench-documents
 python -m benchmarks.reader --data "$DATA"
 python -m benchmarks.answers --data "$DATA"
-python -m trainer.reader_card --folder models/base --report runs/reader/rows/report.json --report runs/rank-a/rows/report.json
+python -m trainer.formats.reader_card --folder models/base --report runs/reader/rows/report.json --report runs/rank-a/rows/report.json
 python -m benchmarks.readme

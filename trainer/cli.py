@@ -19,11 +19,11 @@ from trainer.errors import TrainerError
 
 STAGES = {  # stage -> where its function is
     "corpus": ("trainer.corpus", "corpus", "Clean raw text, with a report of what went and why."),
-    "filter": ("trainer.unwanted_training", "train", "Learn to tell unsafe text; the weights are shipped."),
+    "filter": ("trainer.cleaning.unwanted_training", "train", "Learn to tell unsafe text; the weights are shipped."),
     "tokenizer": ("trainer.data", "tokenize", "Learn the tokenizer and store the clean text as shards."),
     "pretrain": ("trainer.pretrain", "pretrain", "Train a trunk from random weights."),
     "rows": ("trainer.mixture", "make", "Make reading rows from question files and structured text."),
-    "dialogue": ("trainer.dialogue", "make", "Make follow-ups and conversations from rows and dialogues."),
+    "dialogue": ("trainer.teaching.dialogue", "make", "Make follow-ups and conversations from rows and dialogues."),
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse, quote and converse."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
     "synthesize": ("trainer.synthesize", "synthesize", "Make questions, answers and refusals from passages."),

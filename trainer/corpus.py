@@ -8,7 +8,7 @@ Gives   `OUT/clean/DOMAIN.train.jsonl`, `DOMAIN.held.jsonl` (held out by a hash 
         `report.json` and `report.html`.
 Refuses nothing silently: every dropped document is counted under its reason, with a few samples. The folder `clean` of
         an earlier run stands until this one is complete.
-Memory  the documents on their way, and 120 bytes for each one kept (trainer/copies.py).
+Memory  the documents on their way, and 120 bytes for each one kept (trainer/cleaning/copies.py).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from trainer import balance, contradictions, corpus_page, files, recipe, sources
-from trainer.copies import Seen
-from trainer.corpus_report import Report
+from trainer import files, recipe
+from trainer.cleaning import balance, contradictions, corpus_page, sources
+from trainer.cleaning.copies import Seen
+from trainer.cleaning.corpus_report import Report
+from trainer.cleaning.judge import Judge, JudgeConfig, judges
+from trainer.cleaning.overlap import overlap_grams
+from trainer.cleaning.pace import Pace
+from trainer.cleaning.sources import Item, Place
 from trainer.errors import DataError, RecipeError
-from trainer.judge import Judge, JudgeConfig, judges
-from trainer.overlap import overlap_grams
-from trainer.pace import Pace
-from trainer.sources import Item, Place
 
 
 @dataclass(frozen=True, kw_only=True)

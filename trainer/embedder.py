@@ -5,7 +5,7 @@
                                                         ▼
                     the best round, a part of the way from the base (alpha, 0 included) ─► OUT/query/
 
-Takes   pairs (`trainer/pairs.py`), or makes reading rows from --data; a base of sentence-transformers.
+Takes   pairs (`trainer/retrieval/pairs.py`), or makes reading rows from --data; a base of sentence-transformers.
 Gives   OUT/query, which `rag` opens beside the base (docs/formats.md); with `side = "both"` a new base in
         OUT/embedder-new, for which every passage has to be embedded again: what that costs is said first.
         Stopped and run again, it goes on from the last checkpoint of the last round.
@@ -24,13 +24,14 @@ from pathlib import Path
 
 import torch
 
-from trainer import mixture, pairs, query_side, ranking, recipe
-from trainer.embedder_card import card, cost_of_embedding
+from trainer import mixture, recipe
 from trainer.errors import DataError, RecipeError
 from trainer.machine import pick_device, pick_precision
-from trainer.pairs import Pair
-from trainer.query_side import Side
-from trainer.tuning import Rows, Scores, Tuning, TuningConfig
+from trainer.retrieval import pairs, query_side, ranking
+from trainer.retrieval.embedder_card import card, cost_of_embedding
+from trainer.retrieval.pairs import Pair
+from trainer.retrieval.query_side import Side
+from trainer.retrieval.tuning import Rows, Scores, Tuning, TuningConfig
 
 SIDES = ("query", "both")
 SETTINGS = (

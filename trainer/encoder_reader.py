@@ -27,9 +27,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trainer import checksums
 from trainer.chat import Found, Source
 from trainer.encoder import Encoder, EncoderConfig, load_tokenizer
+from trainer.formats import checksums
 
 FORMAT = 1
 LONGEST_SPAN = 200  # tokens: a list with its items

@@ -25,29 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from trainer import (
-    bits,
-    checkpoint,
-    data,
-    evaluation_page,
-    evidence,
-    files,
-    outcomes,
-    questions,
-    quotations,
-    recipe,
-    tokenizer,
-)
+from trainer import checkpoint, data, files, recipe, tokenizer
 from trainer import rows as reading_rows
-from trainer.calibrate import fit_threshold
 from trainer.chat import MOST_SOURCES, Source
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerError
 from trainer.machine import pick_device
-from trainer.opening import Opened, open_model
-from trainer.outcomes import Case, Outcomes
 from trainer.reading import SourceReader, TrunkReader
 from trainer.rows import ReadingRow
+from trainer.scoring import bits, evaluation_page, evidence, outcomes, questions, quotations
+from trainer.scoring.calibrate import fit_threshold
+from trainer.scoring.opening import Opened, open_model
+from trainer.scoring.outcomes import Case, Outcomes
 
 CONTRACT = {"exact_match": "em"}  # names in the JSON of a question file, where they differ
 

@@ -22,13 +22,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from trainer import checkpoint, evaluate, files, folders, gguf_file, huggingface, outcomes, quantise, recipe, tokenizer
+from trainer import checkpoint, evaluate, files, folders, recipe, tokenizer
 from trainer.errors import CheckpointError, DataError, RecipeError
+from trainer.formats import gguf_file, huggingface, quantise
+from trainer.formats.trunk_card import Facts, card
 from trainer.loop import pick_device
 from trainer.model import Transformer, parameters
 from trainer.reading import FORMAT, TrunkReader, fill
+from trainer.scoring import outcomes
 from trainer.tokenizer import Tokenizer
-from trainer.trunk_card import Facts, card
 
 STAGES = ("pretrain", "finetune")
 KINDS = {"model": "trunk", "huggingface": "huggingface", "gguf": "gguf"}  # [export] to -> kind of the folder

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from trainer import files
-from trainer.pace import Pace
+from trainer.cleaning.pace import Pace
 
 
 class Stored(Protocol):

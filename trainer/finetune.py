@@ -22,12 +22,13 @@ from typing import Any
 
 import torch
 
-from trainer import caution, checkpoint, files, loop, lora, recipe, retention, tokenizer
+from trainer import checkpoint, files, loop, lora, recipe, tokenizer
 from trainer.errors import DataError, RecipeError
-from trainer.lessons import KINDS, FinetuneConfig, Lessons, losses, weights
 from trainer.model import Transformer
-from trainer.pointing import RowBatches as RowBatches
-from trainer.shares import Mixed
+from trainer.teaching import caution, retention
+from trainer.teaching.lessons import KINDS, FinetuneConfig, Lessons, losses, weights
+from trainer.teaching.pointing import RowBatches as RowBatches
+from trainer.teaching.shares import Mixed
 from trainer.tokenizer import Tokenizer
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from trainer import checksums, files
+from trainer import files
 from trainer.errors import CheckpointError
+from trainer.formats import checksums
 
 MARK = "groundling.json"  # says what a folder is, where `config.json` belongs to another program's layout
 WRITTEN = {checksums.NAME, "config.json", "model.safetensors", "tokenizer.json", "README.md"}  # of older exports too

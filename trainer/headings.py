@@ -1,8 +1,8 @@
 """Questions that structured text asks and answers by itself: raw handbooks and documentation become `Example`s.
 
 Takes   Markdown-like text with its licence.
-Gives   `Example`s: what `trainer.asking` asks of each section (who, when, how many, how do I, may I), and headings that
-        are questions, answered by the section's first words or its whole list.
+Gives   `Example`s: what `trainer.synthesis.asking` asks of each section (who, when, how many, how do I, may I), and
+        headings that are questions, answered by the section's first words or its whole list.
 Refuses sections without prose, answers above 700 characters, and questions about a section as a whole: a reader that
         learnt from "What should I know about X?" quoted openings (docs/experiments.md).
 Why     question sets in print hold short spans from encyclopedias; people at work ask for steps, lists and rules.
@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from trainer.asking.lists import bare_heading, question_heading
-from trainer.asking.made import ask, small_words
-from trainer.asking.wellformed import answer_fault
 from trainer.rows import LONGEST, Example
+from trainer.synthesis.asking.lists import bare_heading, question_heading
+from trainer.synthesis.asking.made import ask, small_words
+from trainer.synthesis.asking.wellformed import answer_fault
 
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*(?:\{#.*\})?$")
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")

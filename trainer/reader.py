@@ -28,12 +28,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer import checkpoint, loop, lora, mixture, recipe, rows
-from trainer.calibrate import fit_threshold
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
 from trainer.errors import DataError, RecipeError
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
+from trainer.scoring.calibrate import fit_threshold
 
 WINDOW = 40  # steps whose questions are sorted by length together
 CHUNK = 12  # pairs computed at a time

@@ -24,9 +24,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from trainer import chat, checksums, quantise, tokenizer
+from trainer import chat, tokenizer
 from trainer.chat import Found, Prompt, Source
 from trainer.errors import CheckpointError
+from trainer.formats import checksums, quantise
 from trainer.model import Cache, ModelConfig, Transformer
 from trainer.recipe import build
 from trainer.tokenizer import Tokenizer

@@ -4,11 +4,11 @@
                                                                              └─► changed, swapped ─► round trip
                                                                                      ─► rows that nothing answers
 
-Takes   a JSONL file of passages (`trainer.passages`) and a model folder whose reader judges.
+Takes   a JSONL file of passages (`trainer.synthesis.passages`) and a model folder whose reader judges.
 Gives   OUT as JSONL that `rows.read_rows` opens (gold source first; `order` is a shuffled order to show them in), and
         beside it NAME.report.json and .html. The same seed, passages, model and precision give the same rows.
         Stopped and run again, it goes on behind the last finished shelf.
-Refuses rows whose round trip fails (`trainer.roundtrip`); the report counts them by kind and reason.
+Refuses rows whose round trip fails (`trainer.synthesis.roundtrip`); the report counts them by kind and reason.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from typing import Any
 
 import torch
 
-from trainer import files, machine, passages, recipe, synthesis_report
-from trainer.asking.written import Writer, can_ask
+from trainer import files, machine, recipe
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader
 from trainer.errors import DataError, RecipeError
 from trainer.reading import SourceReader, TrunkReader
-from trainer.roundtrip import Shelf
-from trainer.synthetic_rows import Bench, SynthesizeConfig, Tally, rows
+from trainer.synthesis import passages, synthesis_report
+from trainer.synthesis.asking.written import Writer, can_ask
+from trainer.synthesis.roundtrip import Shelf
+from trainer.synthesis.synthetic_rows import Bench, SynthesizeConfig, Tally, rows
 
 
 def synthesize(plan: recipe.Recipe) -> Path:

@@ -134,14 +134,14 @@ def audited(library: Library, answer_id: str) -> dict[str, Any]:
 
 
 def test_the_trainer_knows_the_embedder_by_the_same_name() -> None:
-    from trainer import query_side
+    from trainer.retrieval import query_side
 
     assert query_side.identity(embed._packaged(), model=None) == MiniLM.identity
 
 
 @pytest.mark.slow  # imports sentence-transformers
 def test_another_embedder_can_have_a_query_side_too(swapped: Path, tmp_path: Path) -> None:
-    from trainer import query_side
+    from trainer.retrieval import query_side
 
     base = tmp_path / "ours"
     shutil.copytree(embed._packaged(), base)

@@ -12,22 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import (
-    checkpoint,
-    checksums,
-    corpus,
-    data,
-    evaluate,
-    export,
-    finetune,
-    mixture,
-    pretrain,
-    recipe,
-    rows,
-    tokenizer,
-)
+from trainer import checkpoint, corpus, data, evaluate, export, finetune, mixture, pretrain, recipe, rows, tokenizer
 from trainer.chat import Source
 from trainer.errors import CheckpointError, DataError, RecipeError
+from trainer.formats import checksums
 from trainer.reading import TrunkReader
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ import zipfile
 import pytest
 
 from tests.trainer.office import page, write_jsonl
-from trainer import plain, quality
+from trainer.cleaning import plain, quality
+from trainer.cleaning.quality import QualityConfig, Words, broken_rule
 from trainer.corpus import corpus
 from trainer.errors import DataError
-from trainer.quality import QualityConfig, Words, broken_rule
 from trainer.recipe import Recipe
 
 

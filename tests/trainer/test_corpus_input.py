@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from tests.trainer.office import page, write_jsonl
-from trainer import sources
+from trainer.cleaning import sources
 from trainer.corpus import corpus
 from trainer.errors import DataError, MissingExtra, RecipeError
 from trainer.recipe import Recipe

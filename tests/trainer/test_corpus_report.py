@@ -8,11 +8,12 @@ import pytest
 
 from tests.trainer.office import page, write_jsonl
 from trainer import corpus as stage
-from trainer import data, pace
+from trainer import data
+from trainer.cleaning import pace
+from trainer.cleaning.quality import Words
+from trainer.cleaning.traits import ease_band, traits
 from trainer.corpus import corpus
-from trainer.quality import Words
 from trainer.recipe import Recipe
-from trainer.traits import ease_band, traits
 
 HARD = (
     "Notwithstanding considerable administrative heterogeneity, multinational organisations institutionalise "

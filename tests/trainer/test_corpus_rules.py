@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.trainer.office import page, write_jsonl
-from trainer import balance, contradictions, copies, language, overlap, privacy, quality, unwanted
+from trainer.cleaning import balance, contradictions, copies, language, overlap, privacy, quality, unwanted
+from trainer.cleaning.quality import Words
 from trainer.corpus import corpus
 from trainer.errors import DataError
-from trainer.quality import Words
 from trainer.recipe import Recipe
 
 SENTENCES = {

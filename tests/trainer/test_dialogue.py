@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.office import question, write_jsonl
-from trainer import dialogue, recipe
+from trainer import recipe
 from trainer.chat import Source, Turn
-from trainer.dialogue import DialogueConfig
 from trainer.errors import DataError
-from trainer.followups import elided, with_pronoun
 from trainer.rows import ReadingRow
+from trainer.teaching import dialogue
+from trainer.teaching.dialogue import DialogueConfig
+from trainer.teaching.followups import elided, with_pronoun
 
 
 def reading(asked: str, text: str, answer: str, *, heading: str = "", licence: str = "CC0") -> ReadingRow:

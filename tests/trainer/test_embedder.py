@@ -15,13 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainer import embedder, pairs, query_side, ranking, recipe, tuning
-from trainer.contrast import ContrastConfig, Passages, QuestionBatches, contrast_losses, drawn
+from trainer import embedder, recipe
 from trainer.embedder import EmbedderConfig
 from trainer.errors import CheckpointError, DataError, RecipeError
-from trainer.pairs import Pair
-from trainer.ranking import Ranked
-from trainer.tuning import Rows, Scores, Tuning
+from trainer.retrieval import pairs, query_side, ranking, tuning
+from trainer.retrieval.contrast import ContrastConfig, Passages, QuestionBatches, contrast_losses, drawn
+from trainer.retrieval.pairs import Pair
+from trainer.retrieval.ranking import Ranked
+from trainer.retrieval.tuning import Rows, Scores, Tuning
 
 WORDS = [f"{a}{b}" for a in "bdfglmnprs" for b in ("ako", "elu", "ipa")]  # of passages; questions say them backwards
 

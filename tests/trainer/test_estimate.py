@@ -126,7 +126,7 @@ for name in sys.argv[1:]:
 """
 PATH = (
     "pretrain finetune reader evaluate data export model loop step distributed estimate checkpoint optim energy progress "
-    "average machine flops recipe tokenizer chat reading encoder encoder_reader calibrate embedder lora"
+    "average machine flops recipe tokenizer chat reading encoder encoder_reader scoring.calibrate embedder lora"
 ).split()
 
 

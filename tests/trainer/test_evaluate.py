@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from tests.trainer.export_run import finished_run, plan_of
 from tests.trainer.office import page, write_jsonl
-from trainer import bits, checkpoint, cli, evaluate, export, opening, recipe
+from trainer import checkpoint, cli, evaluate, export, recipe
 from trainer.chat import Source
 from trainer.errors import CheckpointError, DataError
 from trainer.reading import TrunkReader
+from trainer.scoring import bits, opening
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "models" / "base"

@@ -7,9 +7,9 @@ import lzma
 
 import pytest
 
-from trainer import questions
 from trainer.chat import MOST_SOURCES
 from trainer.errors import DataError
+from trainer.scoring import questions
 
 TEXT = "The north depot counts parcels on Mondays. The mill closes at six."
 GOOD = {"question": "When are parcels counted?", "context": TEXT, "title": "North_depot", "answers": [{"text": "on Mondays", "start": 31}], "answerable": True}  # fmt: skip

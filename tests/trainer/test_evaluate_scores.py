@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from trainer import outcomes, quotations, scores
 from trainer.chat import Found, Source
-from trainer.outcomes import Case, Outcomes
-from trainer.quotations import Quotations
 from trainer.reading import TrunkReader
+from trainer.scoring import outcomes, quotations, scores
+from trainer.scoring.outcomes import Case, Outcomes
+from trainer.scoring.quotations import Quotations
 
 
 class Fixed:

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from tests.trainer.export_run import finished_run, plan_of
 from tests.trainer.office import page
-from trainer import checkpoint, checksums, cli, export, quantise, tokenizer
+from trainer import checkpoint, cli, export, tokenizer
 from trainer.chat import Source
 from trainer.encoder_reader import EncoderReader
 from trainer.errors import CheckpointError, DataError, RecipeError
+from trainer.formats import checksums, quantise
 from trainer.model import Transformer
 from trainer.reading import TrunkReader
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 
 from tests.trainer.export_run import finished_run, plan_of
 from tests.trainer.office import page
-from trainer import checkpoint, checksums, export, gguf_file, huggingface, tokenizer
+from trainer import checkpoint, export, tokenizer
 from trainer.errors import CheckpointError, DataError, MissingExtra, RecipeError
+from trainer.formats import checksums, gguf_file, huggingface
 from trainer.model import Transformer
 from trainer.tokenizer import RESERVED, name
 

@@ -12,19 +12,20 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import caution, chat, checkpoint, data, finetune, lessons, lora, recipe, retention, rows
+from trainer import chat, checkpoint, data, finetune, lora, recipe, rows
 from trainer.chat import Turn
 from trainer.data import Written
-from trainer.dialogue import Rewrite, Talk
 from trainer.errors import CheckpointError, DataError, RecipeError
-from trainer.lessons import FinetuneConfig, losses
 from trainer.model import Cache, Transformer
 from trainer.order import LikeLengths
-from trainer.pointing import RowBatches
-from trainer.retention import RetentionConfig
 from trainer.rows import Example, ReadingRow
-from trainer.shares import Mixed, pattern
-from trainer.speaking import SpokenBatches, rewriter, spoken_losses
+from trainer.teaching import caution, lessons, retention
+from trainer.teaching.dialogue import Rewrite, Talk
+from trainer.teaching.lessons import FinetuneConfig, losses
+from trainer.teaching.pointing import RowBatches
+from trainer.teaching.retention import RetentionConfig
+from trainer.teaching.shares import Mixed, pattern
+from trainer.teaching.speaking import SpokenBatches, rewriter, spoken_losses
 
 SETTINGS = {
     "steps": 6, "length": 240, "rows_per_batch": 4, "rows_per_step": 8, "most_sources": 2, "spoken_tokens": 24,

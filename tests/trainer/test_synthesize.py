@@ -14,12 +14,14 @@ import torch
 from safetensors.torch import save_file
 
 from tests.trainer.office import page
-from trainer import checksums, passages, recipe, roundtrip, rows, synthesize
-from trainer.asking.written import Writer, can_ask, candidates, draw
+from trainer import recipe, rows, synthesize
 from trainer.chat import Found, Source
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError, RecipeError
+from trainer.formats import checksums
 from trainer.reading import TrunkReader
+from trainer.synthesis import passages, roundtrip
+from trainer.synthesis.asking.written import Writer, can_ask, candidates, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "models" / "base"

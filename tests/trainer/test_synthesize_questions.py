@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from trainer.asking.altered import alter, names
-from trainer.asking.lists import headed
-from trainer.asking.made import ask
-from trainer.asking.sentences import sentences
-from trainer.asking.wellformed import answer_fault, fault
 from trainer.headings import asks_generally, examples
+from trainer.synthesis.asking.altered import alter, names
+from trainer.synthesis.asking.lists import headed
+from trainer.synthesis.asking.made import ask
+from trainer.synthesis.asking.sentences import sentences
+from trainer.synthesis.asking.wellformed import answer_fault, fault
 
 ASKED = {
     "Employees must submit receipts within 30 days of the trip.": ("must employees submit receipts?", "within 30 days of the trip"),

@@ -1,0 +1,57 @@
+"""What is used for measuring must not be learnt: runs of 13 words that a text shares with evaluation files.
+
+Takes   the evaluation files (question sets, retrieval sets, everything under documents/).
+Gives   sorted hashes of all their runs of 13 words, and whether a text shares one of them.
+Source  13 words in a row: Brown et al., arXiv:2005.14165, appendix C.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from trainer.cleaning import plain
+from trainer.cleaning.quality import Hashes, Words
+
+OVERLAP = 13  # words in a row
+TABLE_BITS = 25  # of a hash, looked up first: 33 MB
+SHIFT = np.uint64(64 - TABLE_BITS)
+
+
+class Forbidden:
+    """Sorted hashes, behind a table that tells most strangers at one glance."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        self.hashes = hashes
+        self.table = np.zeros(1 << TABLE_BITS, dtype=bool)
+        self.table[(hashes >> SHIFT).astype(np.int64)] = True
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def shares(self, grams: Hashes) -> bool:
+        """Whether any of the hashes is among the forbidden ones."""
+        if not len(self.hashes):
+            return False
+        grams = grams[self.table[(grams >> SHIFT).astype(np.int64)]]
+        at = np.minimum(np.searchsorted(self.hashes, grams), len(self.hashes) - 1)
+        return bool((self.hashes[at] == grams).any())
+
+
+def overlap_grams(data: Path, patterns: tuple[str, ...]) -> tuple[Hashes, dict[str, int]]:
+    """Sorted hashes of every run of 13 words in the evaluation files, and how many files of each kind were not read."""
+    parts: list[Hashes] = []
+    unread: Counter[str] = Counter()
+    for path in sorted({p for pattern in patterns for p in data.glob(pattern) if p.is_file()}):
+        text = plain.text_of(path)
+        if text is None:
+            unread[path.suffix.lower() or "no suffix"] += 1
+        elif ".jsonl" in path.suffixes:
+            rows = [json.loads(line) for line in text.split("\n") if line]
+            parts += [Words(value).grams(OVERLAP) for value in plain.strings(rows)]
+        else:
+            parts.append(Words(text).grams(OVERLAP))
+    return (np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.uint64)), dict(unread)

@@ -1,0 +1,66 @@
+"""When is support enough to answer? Fit the threshold on rows that no evaluation set holds.
+
+Takes   a reader and dev rows; each row is read twice: with its gold source and without it.
+Gives   the threshold that puts `right - wrong` highest, with the curve's key figures.
+Refuses an empty list of rows.
+Why     `right - wrong` is what a person at work loses or wins: a wrong answer costs what a right one gives.
+Source  selective question answering and its risk-coverage curve: Kamath et al., arXiv:2006.09462.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trainer.chat import Source
+from trainer.errors import DataError
+from trainer.reading import SourceReader
+from trainer.rows import ReadingRow
+from trainer.scoring.scores import OVERLAP_FOR_RIGHT, best, word_f1
+
+
+class Fitted(NamedTuple):
+    """A threshold and what it gives on the rows it was fitted on; shares of all readings."""
+
+    threshold: float
+    right: float
+    wrong: float
+    refused: float
+    readings: int
+
+
+def fit_threshold(reader: SourceReader, rows: Sequence[ReadingRow]) -> Fitted:
+    """Read all rows with and without their gold source, and choose the best threshold. Raises DataError for no rows."""
+    if not rows:
+        raise DataError("no dev rows to fit the threshold on; make them with `trainer rows`")
+    support: list[float] = []
+    good: list[bool] = []
+    for row in rows:
+        sources = [Source(*source) for source in row.sources]
+        for shown in (sources, sources[1:]) if row.spans else (sources,):
+            if not shown:
+                continue
+            _, value, found = reader.read(row.question, shown)
+            support.append(value)
+            said = shown[found[0].source].text[found[0].start : found[0].end] if found else ""
+            answers = [row.sources[0][1][s:e] for s, e in row.spans] if len(shown) == len(sources) else []
+            good.append(best(word_f1, said, answers) >= OVERLAP_FOR_RIGHT)
+    return best_threshold(np.array(support), np.array(good))
+
+
+def best_threshold(support: np.ndarray, good: np.ndarray) -> Fitted:
+    """The threshold with the highest right - wrong.
+
+    >>> best_threshold(np.array([0.9, 0.8, 0.2]), np.array([True, True, False])).threshold
+    0.5
+    """
+    order = np.argsort(-support)
+    gain = np.cumsum(np.where(good[order], 1, -1))  # answered: the first 1, 2, 3, ... readings
+    count = int(gain.argmax()) + 1 if len(gain) and gain.max() > 0 else 0
+    ranked = np.concatenate([[1.0], support[order], [0.0]])
+    right = int(good[order][:count].sum())
+    total = len(support)
+    threshold = float((ranked[count] + ranked[count + 1]) / 2)
+    return Fitted(round(threshold, 4), right / total, (count - right) / total, (total - count) / total, total)

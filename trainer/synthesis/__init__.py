@@ -1,0 +1,1 @@
+"""Parts of `trainer synthesize`: questions by rule and by model, the round trip, and the report."""
