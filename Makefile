@@ -9,6 +9,8 @@ DATA ?= ../shared/data
 # TORCH=cpu or TORCH=cu128 (any folder of download.pytorch.org/whl) picks that build; empty takes what pip finds.
 TORCH ?=
 VENV := .venv
+# Tests run in as many processes, one thread each: threads of several processes would wait for one another.
+CORES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 4 ? 4 : n )))
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
 	$(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
 
@@ -25,17 +27,17 @@ run: port-is-free $(VENV)/.run ## set up, ingest examples/handbook, serve the ch
 	@exec $(VENV)/bin/rag app --index $(INDEX) --port $(PORT)
 
 test: $(VENV)/.dev ## run the tests (the slow ones excepted)
-	@$(VENV)/bin/python -m pytest
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(CORES) --dist loadfile
 
 test-all: $(VENV)/.dev ## run every test: journeys in a browser, crashes, training
-	@$(VENV)/bin/python -m pytest -m "not gpu"
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not gpu" -n $(CORES) --dist loadfile
 
 check: $(VENV)/.dev ## the definition of done: style, types, spelling, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/codespell
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(CORES) --dist loadfile
 
 bench-%: $(VENV)/.dev ## measure one claim of the README: make bench-answers DATA=path
 	@test -f benchmarks/$*.py || { echo "no benchmark $*; there are:" $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py)) >&2; exit 2; }

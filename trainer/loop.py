@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def settle(
     elif fit.value == "0" and rows == 1:
         fit = machine.Choice("1", "its micro-batches are not cut")
     elif fit.value == "0":
-        row = max(bytes_of_a_row(model, losses, b, device, precision.value) for b in (first[0], first[-1]))
+        cost = partial(bytes_of_a_row, model, losses, device=device, precision=precision.value)
+        row = max(cost(batch) for batch in (first[0], first[-1]))
         learnt = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad)
         share_of_all = distributed.world() if config.parallel == "fsdp" else 1
         fixed = learnt * (4 if config.ema else 3) // share_of_all  # gradient, two moments, average

@@ -98,6 +98,7 @@ def course(folder: Path) -> list[tuple[float, ...]]:
     return [(line["step"], line["causal"], line.get("masked", 0.0), line["norm"], line["tokens"]) for line in lines]
 
 
+@pytest.mark.slow  # starts two processes several times: 25 s
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_learn_what_one_learns(folders, case):
     alone, two, _ = folders
@@ -110,6 +111,7 @@ def test_two_processes_learn_what_one_learns(folders, case):
     assert differences(alone / case / "step-00000004", two / case / "step-00000004", "ema") < most
 
 
+@pytest.mark.slow  # likewise
 @pytest.mark.parametrize("case", ["ddp", "fsdp-muon"])
 def test_a_run_goes_on_with_more_or_fewer_processes(folders, case):
     alone, _, mixed = folders

@@ -175,7 +175,7 @@ def test_a_folder_without_its_list_of_checksums_is_refused(run):
     with pytest.raises(CheckpointError, match=r"SHA256SUMS does not list tokenizer\.json"):
         TrunkReader.from_folder(folder)
     (folder / checksums.NAME).unlink()
-    with pytest.raises(CheckpointError, match=r"no readable SHA256SUMS .*python -m trainer\.checksums"):
+    with pytest.raises(CheckpointError, match=r"no readable SHA256SUMS .*python -m trainer\.formats\.checksums"):
         TrunkReader.from_folder(folder)
 
 
