@@ -24,7 +24,7 @@ Vectors = npt.NDArray[np.float32]
 
 def embed(texts: Sequence[str], encoder: Encoder, *, length: int = 128, bf16: bool = True) -> Vectors:
     """Unit vectors [texts, width]; of longer texts the first `length` tokens count, which is enough to find doubles."""
-    ids = [encoding.ids[: length - 1] + encoding.ids[-1:] for encoding in encoder.tokenizer.encode_batch(list(texts))]
+    ids = [cut(encoding.ids, length) for encoding in encoder.tokenizer.encode_batch(list(texts))]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     vectors = np.zeros((len(ids), encoder.config.width), dtype=np.float32)
     began = shown = time.monotonic()
@@ -41,6 +41,15 @@ def embed(texts: Sequence[str], encoder: Encoder, *, length: int = 128, bf16: bo
                 f"embedding {done:,}/{len(order):,}  {rate:.0f}/s, {(len(order) - done) / rate:.0f} s left\n"
             )
     return vectors
+
+
+def cut(ids: list[int], length: int) -> list[int]:
+    """The first tokens of a text that is too long, and the mark of its end.
+
+    >>> cut([101, 7, 8, 9, 102], 4), cut([101, 7, 102], 4)
+    ([101, 7, 8, 102], [101, 7, 102])
+    """
+    return ids if len(ids) <= length else ids[: length - 1] + ids[-1:]
 
 
 def pooled(encoder: Encoder, batch: Sequence[Sequence[int]], *, bf16: bool) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+import torch
 
 from trainer import neighbours
 from trainer.encoder import Encoder, packaged_encoder
@@ -42,6 +43,18 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     alone = neighbours.embed([TEXTS[3]], encoder, bf16=False)
     beside = neighbours.embed([TEXTS[3], TEXTS[0] * 9], encoder, bf16=False)
     assert abs(alone[0] - beside[0]).max() < 1e-5
+
+
+def test_a_vector_is_the_mean_of_the_states_of_a_texts_own_tokens(encoder: Encoder) -> None:
+    long = " ".join(TEXTS)
+    ids = {text: encoder.tokenizer.encode(text).ids for text in (TEXTS[3], long)}
+    assert len(ids[long]) > 32
+    ids[long] = ids[long][:31] + ids[long][-1:]
+    for text, wanted in zip(ids, neighbours.embed(list(ids), encoder, length=32, bf16=False), strict=True):
+        with torch.inference_mode():
+            states = encoder(torch.tensor([ids[text]]), torch.ones(1, len(ids[text]), dtype=torch.long))
+        mean = states[0].mean(0)
+        assert abs((mean / mean.norm()).numpy() - wanted).max() < 1e-5
 
 
 def test_words_and_meaning_take_turns_in_naming_near_misses(encoder: Encoder) -> None:
