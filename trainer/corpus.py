@@ -29,7 +29,7 @@ from trainer.cleaning import balance, contradictions, corpus_page, sources
 from trainer.cleaning.copies import Seen
 from trainer.cleaning.corpus_report import Report
 from trainer.cleaning.judge import Judge, JudgeConfig, judges
-from trainer.cleaning.overlap import overlap_grams
+from trainer.cleaning.overlap import EVALUATION, overlap_grams
 from trainer.cleaning.pace import Pace
 from trainer.cleaning.sources import Item, Place
 from trainer.errors import DataError, RecipeError
@@ -40,7 +40,7 @@ class CorpusConfig(JudgeConfig):
     """Settings of the corpus; the limits of `JudgeConfig` belong to them."""
 
     sources: dict[str, str] = field(default_factory=dict)  # domain -> pattern, folder or hf:NAME; {}: pretrain/*
-    evaluation: tuple[str, ...] = ("qa/eval/*", "retrieval/*/*", "documents/**/*")  # what must not be learnt
+    evaluation: tuple[str, ...] = EVALUATION  # what must not be learnt
     questions: tuple[str, ...] = ("qa/train/*",)  # searched for contradicting answers
     weights: dict[str, float] = field(default_factory=dict)  # domain -> share wanted, any unit; {}: all text once
     most_repeats: float = 4.0  # of a small domain, to reach its share

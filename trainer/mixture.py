@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer import files, recipe
+from trainer.cleaning.overlap import EVALUATION, OVERLAP, Forbidden, overlap_grams
+from trainer.cleaning.quality import Words
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError
 from trainer.headings import asks_generally, first_unit, mined
@@ -26,9 +28,6 @@ from trainer.rows import (
     LONGEST,
     Example,
     ReadingRow,
-    forbidden_grams,
-    grams,
-    held_out_texts,
     question_file,
     read_jsonl,
     with_near_misses,
@@ -57,6 +56,7 @@ class RowsConfig:
     specific: bool = (
         False  # leave out mined questions that ask about a section as a whole: they teach to quote openings
     )
+    evaluation: tuple[str, ...] = EVALUATION  # what must not be learnt
     dev_one_in: int = 33
     seed: int = 5
 
@@ -64,14 +64,15 @@ class RowsConfig:
 def make(plan: recipe.Recipe) -> Path:
     """Write the rows; returns their folder."""
     config = plan.section("rows", RowsConfig)
-    forbidden = forbidden_grams(held_out_texts(plan.data))
+    hashes, unread = overlap_grams(plan.data, config.evaluation)
+    forbidden = Forbidden(hashes)
     chance = random.Random(config.seed)
     encoder = Encoder.from_folder(packaged_encoder()) if config.embedded else None
     train: list[ReadingRow] = []
     dev: list[ReadingRow] = []
     dropped: Counter[str] = Counter()
     for name, examples in sets(plan.data, config):
-        kept = [example for example in examples if forbidden.isdisjoint(grams(example.text))]
+        kept = [example for example in examples if not forbidden.shares(Words(shown(example)).grams(OVERLAP))]
         dropped[name] = len(examples) - len(kept)
         chance.shuffle(kept)
         chosen, easy = kept[: config.caps.get(name)], name in config.easy
@@ -88,10 +89,16 @@ def make(plan: recipe.Recipe) -> Path:
         "train": Counter(row.domain for row in train),
         "dev": Counter(row.domain for row in dev),
         "dropped_for_overlap": dropped,
+        "evaluation_files_not_read": unread,
         "licences": Counter(row.licence for row in train),
     }
     files.write_json(folder / "report.json", report)
     return folder
+
+
+def shown(example: Example) -> str:
+    """Everything that a row of this example would show."""
+    return f"{example.question}\n{example.heading}\n{example.text}"
 
 
 def sets(data: Path, config: RowsConfig) -> Iterator[tuple[str, list[Example]]]:

@@ -6,10 +6,10 @@
 Takes   question files (`{"question", "context", "title", "answers": [{"text", "start"}]}`) and raw text whose headings,
         lists and definitions become questions (`trainer.headings`).
 Gives   `ReadingRow`s as JSONL. The gold source comes first; near misses follow, none with an answer string in it.
-Refuses a row whose span is not literally in its source, and any source that shares 13 words in a row with an
-        evaluation set or with the documents kept for evaluation.
+Refuses a row whose span is not literally in its source. What shares words with an evaluation set never gets here:
+        `mixture.py` leaves it out first.
 Misses  by BM25 and, where an encoder is given, by the embedder: what the product's own retrieval would confuse.
-Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019. 13-grams: Brown et al., arXiv:2005.14165, app. C.
+Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019.
 """
 
 from __future__ import annotations
@@ -103,32 +103,6 @@ def window(text: str, spans: list[tuple[int, int]], chance: random.Random) -> tu
     stop = min(len(text), start + LONGEST)
     stop = max((e for e in ends if e <= stop and e >= last), default=stop)
     return text[start:stop].rstrip(), [(s - start, e - start) for s, e in spans if s >= start and e <= stop]
-
-
-# --- what evaluation holds --------------------------------------------------------------------------------------------
-
-
-def grams(text: str, size: int = 13) -> Iterator[int]:
-    """Hashes of each run of `size` lower-cased words."""
-    words = WORD.findall(text.lower())
-    for at in range(len(words) - size + 1):
-        yield hash(tuple(words[at : at + size]))
-
-
-def forbidden_grams(texts: Iterable[str]) -> set[int]:
-    """All 13-grams of the texts that training must not see."""
-    return {gram for text in texts for gram in grams(text)}
-
-
-def held_out_texts(data: Path) -> Iterator[str]:
-    """The texts of `qa/eval`, `retrieval` and the readable files under `documents`, for `forbidden_grams`."""
-    for path in sorted((data / "qa" / "eval").glob("*.jsonl*")):
-        yield from (str(row.get("context", "")) for row in read_jsonl(path))
-    for path in sorted((data / "retrieval").rglob("corpus.jsonl*")):
-        yield from (str(row.get("text", "")) for row in read_jsonl(path))
-    for path in sorted((data / "documents").rglob("*")):
-        if path.suffix.lower() in {".md", ".html", ".txt"}:
-            yield path.read_text(encoding="utf-8", errors="replace")
 
 
 # --- near misses ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 from trainer.cleaning import plain
 from trainer.cleaning.quality import Hashes, Words
 
+EVALUATION = ("qa/eval/*", "retrieval/*/*", "documents/**/*")  # what must not be learnt, below the data folder
 OVERLAP = 13  # words in a row
 TABLE_BITS = 25  # of a hash, looked up first: 33 MB
 SHIFT = np.uint64(64 - TABLE_BITS)
