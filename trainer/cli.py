@@ -26,6 +26,7 @@ STAGES = {  # stage -> where its function is
     "dialogue": ("trainer.teaching.dialogue", "make", "Make follow-ups and conversations from rows and dialogues."),
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse, quote and converse."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),
+    "passages": ("trainer.synthesis.cutting", "passages", "Cut clean text into passages to make questions from."),
     "synthesize": ("trainer.synthesize", "synthesize", "Make questions, answers and refusals from passages."),
     "embedder": ("trainer.embedder", "embedder", "Tune the retriever on questions; an index stays valid."),
     "evaluate": ("trainer.evaluate", "evaluate", "Bits per byte, span F1, refusals, evidence."),

@@ -17,7 +17,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -65,9 +65,7 @@ def corpus(plan: recipe.Recipe) -> Path:
             read = Reading(places, pace, round(config.longest_megabytes * 1e6))
             clean_domain(domain, read, judge=judge, out=part, config=config, seen=seen, report=report)
     if not any(kept["documents"] for kept in report.kept.values()):
-        raise DataError(
-            f"no document of {sorted(domains)} was kept: {dict(report.reasons)}; look at the limits in [corpus]"
-        )
+        raise nothing_kept(domains, report)
     written = balanced(part, list(domains), config)
     listed = contradictions.listed(plan.data, config.questions, part / "contradictions.jsonl")
     seconds, cpu = time.monotonic() - started[0], cpu_seconds() - started[1]
@@ -97,7 +95,20 @@ def checked(config: CorpusConfig) -> CorpusConfig:
             f"[corpus] longest_megabytes is {config.longest_megabytes}, held_share {config.held_share}; "
             "use up to 1000 megabytes and a share below 1"
         )
+    for name in ("workers", "bytes_per_domain"):
+        if getattr(config, name) < 0:
+            raise RecipeError(f"[corpus] {name} is {getattr(config, name)}; use 0 (as many as there are) or more")
     return config
+
+
+def nothing_kept(domains: Mapping[str, Sequence[Place]], report: Report) -> DataError:
+    """Why there is no clean text: there was none to begin with, or every document broke a rule."""
+    if not any(report.met.values()):
+        places = ", ".join(str(place) for found in domains.values() for place in found[:2])
+        return DataError(f"{places}: there is not one document inside; give --data or [corpus] sources that hold text")
+    return DataError(
+        f"no document of {sorted(domains)} was kept: {dict(report.reasons)}; look at the limits in [corpus]"
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ A message names the value, the rule and the next step.
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from types import ModuleType
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, no quota, file too large
 
 
 class TrainerError(Exception):
@@ -38,6 +41,20 @@ class DivergedError(TrainerError):
 
 class MissingExtra(TrainerError):  # noqa: N818 (the same name as in the product)
     """An optional package is not installed; the message holds the line that installs it."""
+
+
+def in_a_line(error: TrainerError | OSError) -> str:
+    """What a command says of an error of ours, or of a file or disk that the system refused.
+
+    >>> in_a_line(OSError(28, "No space left on device"))
+    'OSError: no space left on device; make room there and run again: what was finished stands'
+    """
+    if isinstance(error, TrainerError):
+        return f"{type(error).__name__}: {error}"
+    place = f"{error.filename}: " if error.filename else ""
+    said = (error.strerror or str(error)).lower()
+    step = "make room there" if error.errno in FULL else "see that the place exists and may be read or written"
+    return f"{type(error).__name__}: {place}{said}; {step} and run again: what was finished stands"
 
 
 def need(module: str, *, extra: str, task: str) -> ModuleType:

@@ -29,7 +29,7 @@ from trainer import checkpoint, data, files, recipe, tokenizer
 from trainer import rows as reading_rows
 from trainer.chat import MOST_SOURCES, Source
 from trainer.encoder import Encoder, packaged_encoder
-from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerError
+from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerError, in_a_line
 from trainer.machine import pick_device
 from trainer.reading import SourceReader, TrunkReader
 from trainer.rows import ReadingRow
@@ -299,8 +299,8 @@ def main(given: Sequence[str] | None = None) -> None:
         else:
             result = by_hand(options)
             sys.stdout.write(json.dumps(result) + "\n" if options.json else evaluation_page.plain(result))
-    except TrainerError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    except (TrainerError, OSError) as error:
+        sys.stderr.write(f"{in_a_line(error)}\n")
         raise SystemExit(1) from error
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer import files, recipe
+from trainer import files, jsonl, recipe
 from trainer.cleaning.overlap import EVALUATION, OVERLAP, Forbidden, overlap_grams
 from trainer.cleaning.quality import Words
 from trainer.encoder import Encoder, packaged_encoder
@@ -29,7 +29,6 @@ from trainer.rows import (
     Example,
     ReadingRow,
     question_file,
-    read_jsonl,
     with_near_misses,
     write_rows,
 )
@@ -109,13 +108,13 @@ def sets(data: Path, config: RowsConfig) -> Iterator[tuple[str, list[Example]]]:
         yield name, found
     for name, limit in config.mined.items():
         for path in sorted((data / "pretrain").glob(f"{name}.jsonl*")):
-            found = mined(read_jsonl(path), domain=name, seed=config.seed, limit=limit)
+            found = mined(jsonl.objects(path), domain=name, seed=config.seed, limit=limit)
             yield name, [example for example in found if not (config.specific and asks_generally(example.question))]
 
 
 def whole_passages(path: Path) -> Iterator[Example]:
     """Questions with a whole passage as answer: the span is the passage's first unit."""
-    for raw in read_jsonl(path):
+    for raw in jsonl.objects(path):
         if "answer" not in raw:
             continue
         text = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]{2,}", " ", str(raw["answer"]))).strip()[:LONGEST]

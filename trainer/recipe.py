@@ -20,9 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trainer.errors import RecipeError, TrainerError
+from trainer.errors import RecipeError, TrainerError, in_a_line
 
 Section = TypeVar("Section")
+SECTIONS = frozenset({
+    "corpus", "filter", "tokenizer", "model", "pretrain", "rows", "dialogue", "synthesize", "finetune", "retention",
+    "reader", "embedder", "evaluate", "export",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,27 @@ def load(path: Path, *, data: Path | None = None, out: Path | None = None, overr
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(f"{path}: no such recipe; there are tiny, 12m, 30m and 58m in configs/") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); name a recipe, such as configs/tiny.toml") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise RecipeError(f"{path} is no recipe ({error}); a recipe is TOML, such as configs/tiny.toml") from error
     for override in overrides:
         target, equals, value = override.partition("=")
         section, dot, key = target.strip().partition(".")
         if not (equals and dot and key):
             raise RecipeError(f"{override!r}: write an override as section.key=value, such as pretrain.steps=100")
-        raw.setdefault(section, {})[key] = parse(value.strip())
+        values = raw.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"{override!r}: {section} is no section; write section.key=value, such as pretrain.steps=100")
+        values[key] = parse(value.strip())
     name = str(raw.pop("name", path.stem))
     folder, results = raw.pop("data", "../shared/data"), raw.pop("out", f"runs/{name}")
     loose = [key for key, value in raw.items() if not isinstance(value, dict)]
     if loose:
         raise RecipeError(f"{path}: {loose} stand outside any section; only name, data and out do")
+    unknown = sorted(set(raw) - SECTIONS)
+    if unknown:
+        raise RecipeError(f"{path} has unknown sections {unknown}; known are {sorted(SECTIONS)}")
     return Recipe(name, data or Path(folder), out or Path(results), raw)
 
 
@@ -129,8 +141,8 @@ def main(stage: Callable[[Recipe], Path], arguments: Sequence[str] | None = None
     try:
         plan = load(given.config, data=given.data, out=given.out, overrides=given.set)
         result = dry_run(stage, plan, as_json=given.json) if given.dry_run else stage(plan)
-    except TrainerError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    except (TrainerError, OSError) as error:
+        sys.exit(in_a_line(error))
     if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         sys.stdout.write(f"{result}\n")
 

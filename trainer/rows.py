@@ -15,7 +15,6 @@ Source  BM25: Robertson & Zaragoza, 2009, doi:10.1561/1500000019.
 from __future__ import annotations
 
 import json
-import lzma
 import math
 import random
 import re
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import neighbours
+from trainer import files, jsonl, neighbours
 from trainer.encoder import Encoder
 
 WORD = re.compile(r"[^\W_]+")
@@ -54,14 +53,6 @@ class Example:
     spans: tuple[tuple[int, int], ...]
     domain: str
     licence: str
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
-    """Rows of a JSONL file, plain or `.xz`."""
-    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
 
 
 def question_file(path: Path, *, seed: int) -> Iterator[Example]:

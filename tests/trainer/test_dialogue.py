@@ -121,8 +121,8 @@ def test_conversations_of_ones_own_are_read_with_their_sources(tmp_path):
         ('{"messages": [{"role": "robot", "content": "x"}]}', "line 1: .*robot.* with a role of"),
         ('{"messages": [{"role": "user", "content": "x"}]}', "line 1: no turn of the assistant"),
         ('{"messages": "hello"}', 'line 1: .* is no {"role", "content"}'),
-        ("[1, 2]", "holds a line that is no object"),
-        ('{"messages": [', "a line is no JSON"),
+        ("[1, 2]", "line 1: .* is no object"),
+        ('{"messages": [', "line 1: not JSON"),
     ],
 )
 def test_a_wrong_row_is_named_with_its_line(tmp_path, line, message):

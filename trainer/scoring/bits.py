@@ -18,11 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainer import data, tokenizer
+from trainer import data, jsonl, tokenizer
 from trainer.errors import DataError
 from trainer.model import Transformer, allowed_pairs
 from trainer.pretrain import next_token_nats
-from trainer.scoring import questions
 from trainer.tokenizer import Tokenizer
 
 Ids = npt.NDArray[np.int64]
@@ -53,7 +52,7 @@ def rows_of(path: Path, words: Tokenizer, *, most: int, length: int) -> Iterator
     """At most `most` rows of `length + 1` ids, one id shared by neighbours."""
     held: list[int] = []
     given = 0
-    for number, raw in questions.json_lines(path):
+    for number, raw in jsonl.numbered(path):
         if not isinstance(raw, dict) or not isinstance(raw.get("text"), str):
             raise DataError(f'{path}, line {number}: no text; write an object {{"text": "..."}} a line')
         held += [*words.encode(raw["text"]), words.end]

@@ -13,12 +13,12 @@ Source  overlapping windows: Devlin et al., arXiv:1810.04805, and the code that 
 from __future__ import annotations
 
 import json
-import lzma
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer import jsonl
 from trainer.chat import MOST_SOURCES, Source
 from trainer.errors import DataError
 from trainer.rows import BM25, Example, with_near_misses
@@ -42,28 +42,10 @@ class Question(NamedTuple):
 
 def read(path: Path) -> list[Question]:
     """All questions of a file. Raises DataError."""
-    found = [parse(raw, f"{path}, line {number}", number) for number, raw in json_lines(path)]
+    found = [parse(raw, f"{path}, line {number}", number) for number, raw in jsonl.numbered(path)]
     if not found:
         raise DataError(f"{path} holds no question; each line is one JSON object with question, context and answers")
     return found
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number and value of each line that is not blank. Raises DataError."""
-    try:
-        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        yield number, json.loads(line)
-                    except ValueError as error:
-                        raise DataError(
-                            f"{path}, line {number}: not JSON ({error}); write one object a line"
-                        ) from error
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; name a file of questions, .jsonl or .jsonl.xz") from error
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); it must be UTF-8, compressed with xz if named so") from error
 
 
 def parse(raw: Any, where: str, line: int) -> Question:

@@ -17,7 +17,6 @@ from typing import Any
 
 from trainer import files, plots
 from trainer.errors import MissingExtra
-from trainer.rows import read_jsonl
 
 SHOWN = 20  # openings and samples in the report
 
@@ -71,7 +70,7 @@ def diversity(path: Path) -> dict[str, Any]:
     lengths: list[int] = []
     answerable = 0
     ranked = {"by_words": 0, "by_vector": 0}
-    for row in read_jsonl(path):
+    for row in jsonl.objects(path):
         question = str(row["question"])
         openings[" ".join(question.lower().split()[:2])] += 1
         kinds[str(row["kind"])] += 1
@@ -149,7 +148,7 @@ def page(report: Mapping[str, Any], rows: Path) -> str:
 def samples(rows: Path) -> Iterator[tuple[str, str, str]]:
     """The first rows of each kind."""
     shown: Counter[str] = Counter()
-    for row in read_jsonl(rows):
+    for row in jsonl.objects(rows):
         kind = str(row["kind"])
         if shown[kind] < 2 and sum(shown.values()) < 3 * SHOWN:
             shown[kind] += 1

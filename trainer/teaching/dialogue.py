@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
-from trainer import files, mixture, recipe, rows
+from trainer import files, jsonl, mixture, recipe, rows
 from trainer.chat import Role, Source, Turn
 from trainer.errors import DataError
 from trainer.headings import asks_generally
@@ -190,8 +190,8 @@ def service_dialogues(folder: Path) -> Iterator[tuple[str, Talk]]:
     """(split, dialogue) of every file; none where there is no such folder."""
     roles: dict[str, Role] = {"USER": "user", "SYSTEM": "assistant"}
     for path in sorted(folder.glob("*.jsonl*")):
-        for raw in rows.read_jsonl(path):
-            turns = tuple(Turn(roles[who], words) for who, words in raw["turns"])  # type: ignore[attr-defined]
+        for raw in jsonl.objects(path):
+            turns = tuple(Turn(roles[who], words) for who, words in raw["turns"])
             licence = str(raw.get("licence", "CC BY-SA 4.0"))
             yield str(raw["split"]), Talk(turns, (), path.name.split(".")[0], licence)
 
@@ -222,7 +222,7 @@ def talk_row(talk: Talk) -> dict[str, Any]:
 def read_rewrites(path: Path) -> list[Rewrite]:
     """Follow-ups of a JSONL file. Raises DataError naming the line that is wrong."""
     made = []
-    for number, raw in enumerate(read(path), 1):
+    for number, raw in enumerate(jsonl.objects(path), 1):
         where = f"{path}, line {number}"
         if not (isinstance(raw.get("question"), str) and isinstance(raw.get("standalone"), str)):
             raise DataError(f'{where}: a follow-up needs "question" and "standalone", both text')
@@ -234,7 +234,7 @@ def read_rewrites(path: Path) -> list[Rewrite]:
 def read_talks(path: Path) -> list[Talk]:
     """Conversations of a JSONL file. Raises DataError naming the line that is wrong."""
     talks = []
-    for number, raw in enumerate(read(path), 1):
+    for number, raw in enumerate(jsonl.objects(path), 1):
         where = f"{path}, line {number}"
         turns = turns_of(raw.get("messages"), where)
         if not any(turn.role == "assistant" and turn.text.strip() for turn in turns):
@@ -242,19 +242,6 @@ def read_talks(path: Path) -> list[Talk]:
         sources = tuple(Source(str(s.get("heading", "")), str(s["text"])) for s in raw.get("sources") or ())
         talks.append(Talk(turns, sources, str(raw.get("domain", "")), str(raw.get("licence", ""))))
     return talks
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects of a JSONL file, plain or `.xz`. Raises DataError for a missing file or a line that is no object."""
-    if not path.is_file():
-        raise DataError(f"{path} is missing; name a JSONL file, one object a line")
-    try:
-        for raw in rows.read_jsonl(path):
-            if not isinstance(raw, dict):
-                raise DataError(f"{path} holds a line that is no object: {str(raw)[:60]!r}; write one object a line")
-            yield raw
-    except ValueError as error:  # bad JSON or bytes that are no UTF-8
-        raise DataError(f"{path}: a line is no JSON ({error}); write one object a line, in UTF-8") from error
 
 
 def turns_of(raw: object, where: str) -> tuple[Turn, ...]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
-from trainer import data, files, mixture, recipe, rows
+from trainer import data, files, jsonl, mixture, recipe, rows
 from trainer.data import Written
 from trainer.errors import DataError
 from trainer.loop import Batch
@@ -148,7 +148,7 @@ class Lessons:
         stamp = {"files": digest, "tokenizer": self.words.identity}
         known = folder / "made.json"
         if not known.is_file() or json.loads(known.read_text(encoding="utf-8")) != stamp:
-            texts = (raw for path in self.config.texts for raw in dialogue.read(path))
+            texts = (raw for path in self.config.texts for raw in jsonl.objects(path))
             data.write((Written("train", "domain", str(raw["text"])) for raw in texts), self.words, folder)
             files.write_json(known, stamp)
         return folder
