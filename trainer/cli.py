@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from trainer import recipe
-from trainer.errors import TrainerError
+from trainer.errors import TrainerError, in_a_line
 
 STAGES = {  # stage -> where its function is
     "corpus": ("trainer.corpus", "corpus", "Clean raw text, with a report of what went and why."),
@@ -150,8 +150,8 @@ def tell(work: Callable[[], Path | str]) -> None:
     """Print what the work gives; an error of ours is one line, and the exit code 1."""
     try:
         typer.echo(work())
-    except TrainerError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+    except (TrainerError, OSError) as error:
+        typer.echo(in_a_line(error), err=True)
         raise typer.Exit(1) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 import sys
 import tomllib
@@ -50,7 +51,7 @@ def load(path: Path, *, data: Path | None = None, out: Path | None = None, overr
     except FileNotFoundError as error:
         raise RecipeError(f"{path}: no such recipe; there are tiny, 12m, 30m and 58m in configs/") from error
     except OSError as error:
-        raise RecipeError(f"{path} cannot be read ({error.strerror}); name a recipe, such as configs/tiny.toml") from error
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); name one such as configs/tiny.toml") from error
     except ValueError as error:  # no TOML, or no UTF-8
         raise RecipeError(f"{path} is no recipe ({error}); a recipe is TOML, such as configs/tiny.toml") from error
     for override in overrides:
@@ -60,7 +61,7 @@ def load(path: Path, *, data: Path | None = None, out: Path | None = None, overr
             raise RecipeError(f"{override!r}: write an override as section.key=value, such as pretrain.steps=100")
         values = raw.setdefault(section, {})
         if not isinstance(values, dict):
-            raise RecipeError(f"{override!r}: {section} is no section; write section.key=value, such as pretrain.steps=100")
+            raise RecipeError(f"{override!r}: {section} is no section; write one such as pretrain.steps=100")
         values[key] = parse(value.strip())
     name = str(raw.pop("name", path.stem))
     folder, results = raw.pop("data", "../shared/data"), raw.pop("out", f"runs/{name}")
@@ -116,8 +117,9 @@ def convert(value: Any, hint: Any, *, where: str) -> Any:
             return {str(k): convert(v, inner[1], where=where) for k, v in value.items()}
     elif hint is Path and isinstance(value, str | Path):
         return Path(value)
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
     raise RecipeError(f"{where} is {value!r}; it takes {getattr(hint, '__name__', hint)}")

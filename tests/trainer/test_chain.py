@@ -214,6 +214,28 @@ def test_the_plain_command_line_runs_a_stage_and_reports_errors_in_one_line(chai
     assert failed.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("program", ["trainer.cli corpus", "trainer.corpus"])
+def test_a_place_that_cannot_be_written_is_an_error_in_one_line(program, tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.txt").write_text(page(1))
+    recipe_file = tmp_path / "own.toml"
+    recipe_file.write_text('[corpus]\nsources = { own = "raw" }\nworkers = 1\n')
+    taken = tmp_path / "raw" / "a.txt" / "run"
+    command = [sys.executable, "-m", *program.split(), "--config", recipe_file, "--data", tmp_path, "--out", taken]
+    failed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"NotADirectoryError: {taken}")
+    assert "see that the place exists and may be read or written" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [".", "latin.toml"])
+def test_a_recipe_that_cannot_be_read_is_named(name, tmp_path):
+    (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
+    with pytest.raises(RecipeError, match=r"such as configs/tiny\.toml"):
+        recipe.load(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", ["tiny", "12m", "30m", "58m"])
 def test_every_recipe_has_only_keys_its_stages_know(name):
     plan = recipe.load(ROOT / "configs" / f"{name}.toml")
@@ -243,7 +265,10 @@ def test_sizes_of_the_recipes_are_what_their_names_say():
     [
         ("pretrain.stepz=3", r"\[pretrain\] has unknown keys \['stepz'\]"),
         ("pretrain.steps=many", r"\[pretrain\] steps is 'many'; it takes int"),
+        ("pretrain.peak_learning_rate=nan", r"\[pretrain\] peak_learning_rate is nan; it takes float"),
         ("steps=3", "write an override as section.key=value"),
+        ("name.steps=3", "name is no section"),
+        ("pretrian.steps=3", r"unknown sections \['pretrian'\]; known are .*'pretrain'"),
     ],
 )
 def test_a_wrong_setting_is_named(override, message):

@@ -70,7 +70,10 @@ def test_damaged_xz_is_named_and_the_earlier_result_stands(earlier):
 
 def test_an_empty_corpus_is_refused_and_the_earlier_result_stands(earlier):
     raw(earlier, text=b"")
-    with pytest.raises(DataError, match="no document of"):
+    with pytest.raises(DataError, match=r"notes\.jsonl: there is not one document inside; give --data"):
+        run(earlier)
+    raw(earlier, text=b'{"text": "hi"}\n')
+    with pytest.raises(DataError, match=r"no document of \['notes'\] was kept: \{'too few words': 1\}"):
         run(earlier)
     assert_untouched(earlier)
 
@@ -126,6 +129,7 @@ def test_files_without_text_are_counted(tmp_path):
     [
         ({"invalid_utf8": "ignore"}, "invalid_utf8 is 'ignore'"),
         ({"longest_megabytes": 0.0}, "longest_megabytes is 0"),
+        ({"workers": -3}, "workers is -3; use 0"),
         ({"sources": {"notes": "hf:owner/name?field=text"}}, "field"),
         ({"weights": {"other": 1.0}}, "other"),
     ],
