@@ -22,11 +22,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainer import files, jsonl, neighbours
 from trainer.encoder import Encoder
+from trainer.errors import DataError
 
 WORD = re.compile(r"[^\W_]+")
 LONGEST = 1_100  # characters of a source; the product's passages have about 900
@@ -58,24 +60,37 @@ class Example:
 def question_file(path: Path, *, seed: int) -> Iterator[Example]:
     """Examples of one question file; contexts longer than LONGEST are cut to a window around the answer."""
     chance = random.Random(seed)
-    for raw in read_jsonl(path):
-        answers = raw.get("answers") or []
-        assert isinstance(answers, list)
-        text, title = str(raw.get("context", "")), str(raw.get("title", ""))
-        spans = [(a["start"], a["start"] + len(a["text"])) for a in answers if a["start"] >= 0 and a["text"]]
-        spans = [(s, e) for s, e in spans if text[s:e].strip()]
-        if raw.get("answerable", True) and not spans:
-            continue
-        text, spans = window(text, spans, chance)
-        heading = "" if re.search(r"_\d+$|^$", title) else title.replace("_", " ")
-        yield Example(
-            str(raw["question"]).strip(),
-            heading,
-            text,
-            tuple(spans),
-            path.name.split(".")[0],
-            str(raw.get("licence", "")),
-        )
+    for number, raw in jsonl.numbered(path):
+        try:
+            example = example_of(raw, path.name.split(".")[0], chance)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f'{path}, line {number}: {type(error).__name__}: {error}. Each line is {{"question", "context", '
+                '"answers": [{"text", "start"}]}; correct or remove that line'
+            ) from error
+        if example is not None:
+            yield example
+
+
+def example_of(raw: dict[str, Any], domain: str, chance: random.Random) -> Example | None:
+    """One line of a question file; None where it says that there is an answer and shows none that can be pointed at."""
+    text, answers = str(raw.get("context", "")), raw.get("answers") or []
+    spans = [(a["start"], a["start"] + len(a["text"])) for a in answers if a["start"] >= 0 and a["text"]]
+    spans = [(s, e) for s, e in spans if text[s:e].strip()]
+    text, kept = window(text, spans, chance)
+    if not kept and (spans or raw.get("answerable", True)):
+        return None  # an answer that is longer than a source may be: without it the row would teach to refuse
+    heading = heading_of(str(raw.get("title", "")))
+    return Example(str(raw["question"]).strip(), heading, text, tuple(kept), domain, str(raw.get("licence", "")))
+
+
+def heading_of(title: str) -> str:
+    """What is read above a context; titles that only number their file say nothing.
+
+    >>> heading_of("Acid_rain"), heading_of("Reddit_4120")
+    ('Acid rain', '')
+    """
+    return "" if re.search(r"_\d+$|^$", title) else title.replace("_", " ")
 
 
 def window(text: str, spans: list[tuple[int, int]], chance: random.Random) -> tuple[str, list[tuple[int, int]]]:
@@ -191,28 +206,38 @@ def confused(
 
 def write_rows(rows: Iterable[ReadingRow], path: Path) -> int:
     """Write rows as JSONL, aside and renamed; returns their number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside, count = path.with_suffix(".part"), 0
-    with aside.open("w", encoding="utf-8") as out:
-        for row in rows:
+    count = 0
+    with files.aside(path) as part, part.open("w", encoding="utf-8") as out:
+        for count, row in enumerate(rows, 1):  # noqa: B007 (the last number is the result)
             out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-            count += 1
-    aside.replace(path)
     return count
 
 
 def read_rows(path: Path) -> list[ReadingRow]:
-    """Rows written by `write_rows`. Raises ValueError naming the line of a row whose span lies outside its source."""
+    """Rows written by `write_rows`. Raises DataError naming the line of a row that is none."""
     rows = []
-    for number, raw in enumerate(read_jsonl(path), 1):
-        row = ReadingRow(
-            str(raw["question"]),
-            tuple((str(h), str(t)) for h, t in raw["sources"]),  # type: ignore[attr-defined]
-            tuple((int(s), int(e)) for s, e in raw["spans"]),  # type: ignore[attr-defined]
-            str(raw["domain"]),
-            str(raw.get("licence", "")),
-        )
-        if any(not 0 <= s < e <= len(row.sources[0][1]) for s, e in row.spans):
-            raise ValueError(f"{path}, line {number}: spans {row.spans} lie outside the first source")
-        rows.append(row)
+    for number, raw in jsonl.numbered(path):
+        try:
+            rows.append(row_of(raw))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f'{path}, line {number}: {type(error).__name__}: {error}. A reading row is {{"question", "sources": '
+                '[[heading, text], ...], "spans": [[start, end], ...], "domain"}; correct or remove that line'
+            ) from error
     return rows
+
+
+def row_of(raw: dict[str, Any]) -> ReadingRow:
+    """One row from plain values. Raises ValueError, KeyError or TypeError."""
+    row = ReadingRow(
+        str(raw["question"]),
+        tuple((str(heading), str(text)) for heading, text in raw["sources"]),
+        tuple((int(start), int(end)) for start, end in raw["spans"]),
+        str(raw["domain"]),
+        str(raw.get("licence", "")),
+    )
+    if not row.sources:
+        raise ValueError("sources are empty; a row shows at least one")
+    if any(not 0 <= start < end <= len(row.sources[0][1]) for start, end in row.spans):
+        raise ValueError(f"spans {row.spans} lie outside the first source")
+    return row

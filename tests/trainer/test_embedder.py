@@ -86,12 +86,12 @@ def test_rows_are_read_in_both_layouts(tmp_path: Path) -> None:
 def test_a_line_that_is_no_row_is_named(line: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b'{"question": "a", "passage": "b"}\n' + line.encode("latin-1"))
-    with pytest.raises(DataError, match=r"rows\.jsonl, row [12]: "):  # text is decoded ahead of the lines
+    with pytest.raises(DataError, match=r"rows\.jsonl(, line 2: | cannot be read)"):
         pairs.read([file])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file of questions and passages"):
+    with pytest.raises(DataError, match=r"nothing\.jsonl is missing"):
         pairs.read([tmp_path / "nothing.jsonl"])
 
 

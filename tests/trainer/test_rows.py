@@ -9,7 +9,9 @@ import pytest
 
 from tests.trainer.office import question, write_jsonl
 from trainer import mixture
+from trainer.errors import DataError
 from trainer.recipe import Recipe
+from trainer.rows import LONGEST, question_file, read_rows
 
 SECRET = "Whoever finds the green umbrella of the chairman brings it to the porter and is given a bar of chocolate."
 
@@ -50,3 +52,37 @@ def test_a_question_that_stands_in_an_evaluation_set_is_in_no_row(tmp_path):
     text = "Ask the porter at the gate."
     rows, _ = made(tmp_path, {**asked(text), "question": SECRET})
     assert len(rows) == 6
+
+
+def test_an_answer_longer_than_a_source_teaches_nothing_rather_than_to_refuse(tmp_path):
+    long = " ".join(f"Step {n} is taken by the porter." for n in range(60))
+    assert len(long) > LONGEST
+    rows, _ = made(tmp_path, asked(f"Before. {long} After.", long))
+    assert len(rows) == 6
+    assert all(row["spans"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{half", r"ours\.jsonl, line 2: not JSON"),
+        ('{"question": "Why?", "sources": [], "spans": [], "domain": ""}', "line 2: ValueError: sources are empty"),
+        ('{"question": "Why?", "sources": [["", "So."]], "spans": [[2, 9]], "domain": ""}', "line 2: .* lie outside"),
+        ('{"question": "Why?", "spans": [], "domain": ""}', "line 2: KeyError: 'sources'"),
+        ("[1]", "line 2: TypeError"),
+    ],
+)
+def test_a_line_that_is_no_reading_row_is_named(tmp_path, line, message):
+    good = {"question": "Why?", "sources": [["", "So."]], "spans": [[0, 2]], "domain": ""}
+    (tmp_path / "ours.jsonl").write_text(f"{json.dumps(good)}\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_rows(tmp_path / "ours.jsonl")
+
+
+@pytest.mark.parametrize(
+    "row", [{"answerable": False}, {"question": "Why?", "context": "So.", "answers": ["So."]}, [1]]
+)
+def test_a_line_that_is_no_question_is_named(tmp_path, row):
+    (tmp_path / "ours.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"ours\.jsonl, line 1: "):
+        list(question_file(tmp_path / "ours.jsonl", seed=1))

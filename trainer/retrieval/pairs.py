@@ -10,15 +10,14 @@ Refuses a line that is neither, naming file and line. A passage is text as an in
 
 from __future__ import annotations
 
-import lzma
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer import jsonl
 from trainer.errors import DataError
-from trainer.rows import read_jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +37,12 @@ def read(paths: Iterable[Path]) -> list[Pair]:
 
 
 def _file(path: Path) -> Iterator[Pair]:
-    lines, number = read_jsonl(path), 0
-    while True:
-        number += 1
+    for number, raw in jsonl.numbered(path):
         try:
-            raw = next(lines, None)
-            if raw is None:
-                return
             pair = _pair(raw)
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: no such file of questions and passages; name one with embedder.rows") from error
-        except (ValueError, TypeError, KeyError, EOFError, lzma.LZMAError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f'{path}, row {number}: {type(error).__name__}: {error}. Each line is {{"question", "passage", '
+                f'{path}, line {number}: {type(error).__name__}: {error}. Each line is {{"question", "passage", '
                 '"negatives"} or a reading row; correct or remove that line'
             ) from error
         if pair is not None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from trainer import jsonl
 from trainer.chat import MOST_SOURCES, Source
 from trainer.errors import DataError
-from trainer.rows import BM25, Example, with_near_misses
+from trainer.rows import BM25, Example, heading_of, with_near_misses
 
 WHOLE = 1_500  # characters of a context that is read whole: some 370 tokens
 WINDOW = 1_100  # characters of a window of a longer one: the longest source that readers are trained on
@@ -90,15 +90,6 @@ def answer_of(answer: Any, context: str, where: str) -> tuple[str, int]:
             "correct start, or write -1 for an answer that is not literal"
         )
     return text, start
-
-
-def heading_of(title: str) -> str:
-    """What is read above a context; titles that only number their file say nothing.
-
-    >>> heading_of("Acid_rain"), heading_of("Reddit_4120")
-    ('Acid rain', '')
-    """
-    return "" if re.search(r"_\d+$|^$", title) else title.replace("_", " ")
 
 
 # --- what a reader is shown -------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer import files, recipe, rows
+from trainer import files, jsonl, recipe
 from trainer.errors import DataError
 from trainer.headings import sections
 
@@ -60,10 +60,10 @@ def of_file(path: Path, config: PassagesConfig) -> Iterator[dict[str, object]]:
     """The passages of one file, document by document."""
     domain, chosen = path.name.split(".")[0], None
     if config.documents:
-        total = sum(1 for _ in rows.read_jsonl(path))
+        total = sum(1 for _ in jsonl.objects(path))
         chance = random.Random(f"{config.seed}/{domain}")
         chosen = set(chance.sample(range(total), min(total, config.documents)))
-    for number, raw in enumerate(rows.read_jsonl(path)):
+    for number, raw in enumerate(jsonl.objects(path)):
         if chosen is not None and number not in chosen:
             continue
         document = f"{raw.get('source', domain)}#{number}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from trainer import files, plots
+from trainer import files, jsonl, plots
 from trainer.errors import MissingExtra
 
 SHOWN = 20  # openings and samples in the report
@@ -75,7 +75,7 @@ def diversity(path: Path) -> dict[str, Any]:
         openings[" ".join(question.lower().split()[:2])] += 1
         kinds[str(row["kind"])] += 1
         lengths.append(len(question.split()))
-        sources[len(row["sources"])] += 1  # type: ignore[arg-type]
+        sources[len(row["sources"])] += 1
         if row["answerable"]:
             answerable += 1
             answers[answer_kind(str(row["answer"]))] += 1
