@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from tests.trainer.office import page, write_jsonl
-from trainer.cleaning import plain, quality
+from trainer.cleaning import plain, quality, sources
 from trainer.cleaning.quality import QualityConfig, Words, broken_rule
 from trainer.corpus import corpus
 from trainer.errors import DataError
@@ -125,6 +125,15 @@ def test_compressed_files_and_folders_of_text_are_read(tmp_path):
         out.write(json.dumps({"text": page(2)}) + "\n")
     (tmp_path / "raw" / "third.txt").write_text(page(3))
     assert sorted(run(tmp_path, tmp_path)[0]) == sorted(page(seed) for seed in (1, 2, 3))
+
+
+def test_all_files_of_a_domain_are_read_and_hidden_ones_are_none(tmp_path):
+    for seed, name in enumerate(("books.1.jsonl", "books.2.jsonl", "notes[a].jsonl")):
+        write_jsonl(tmp_path / "pretrain" / name, [{"text": page(seed)}])
+    (tmp_path / "pretrain" / ".hidden").write_bytes(b"\0")
+    places = sources.find_sources(tmp_path, {})
+    named = {domain: [path.name for path in paths] for domain, paths in places.items()}
+    assert named == {"books": ["books.1.jsonl", "books.2.jsonl"], "notes[a]": ["notes[a].jsonl"]}
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"words": "no text"}'])

@@ -17,6 +17,7 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import parse_qs
@@ -61,9 +62,10 @@ Place = Path | Hub
 
 def find_sources(data: Path, sources: Mapping[str, str]) -> dict[str, list[Place]]:
     """Domain -> places. Raises DataError where a pattern finds nothing."""
-    raw = sorted((data / "pretrain").glob("*"))
-    patterns = sources or {path.name.split(".")[0]: f"pretrain/{path.name}" for path in raw}
-    found = {domain: find(data, pattern) for domain, pattern in patterns.items()}
+    found = {domain: find(data, pattern) for domain, pattern in sources.items()}
+    if not sources:
+        for path in sorted((data / "pretrain").glob("[!.]*")):  # books.1.jsonl and books.2.jsonl are both of books
+            found.setdefault(path.name.split(".")[0], []).extend(find(data, f"pretrain/{escape(path.name)}"))
     empty = [domain for domain, places in found.items() if not places]
     if empty or not found:
         raise DataError(f"{data} holds no files for {empty or 'pretrain/*'}; give --data or correct [corpus] sources")
