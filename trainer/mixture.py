@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer import files, jsonl, recipe
-from trainer.cleaning.overlap import EVALUATION, OVERLAP, Forbidden, overlap_grams
-from trainer.cleaning.quality import Words
+from trainer.cleaning.overlap import EVALUATION, Forbidden, grams_of, overlap_grams
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError
 from trainer.headings import asks_generally, first_unit, mined
@@ -71,7 +70,7 @@ def make(plan: recipe.Recipe) -> Path:
     dev: list[ReadingRow] = []
     dropped: Counter[str] = Counter()
     for name, examples in sets(plan.data, config):
-        kept = [example for example in examples if not forbidden.shares(Words(shown(example)).grams(OVERLAP))]
+        kept = [example for example in examples if not forbidden.shares(grams_of(shown(example)))]
         dropped[name] = len(examples) - len(kept)
         chance.shuffle(kept)
         chosen, easy = kept[: config.caps.get(name)], name in config.easy

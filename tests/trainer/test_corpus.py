@@ -58,11 +58,24 @@ def test_everything_under_documents_counts_as_evaluation(tmp_path, name):
     assert report["evaluation_files_not_read"] == {}
 
 
-def test_evaluation_files_that_cannot_be_read_are_counted(tmp_path):
+def test_soft_hyphens_and_utf16_hide_no_evaluation_text(tmp_path):
+    hyphened = "Who\u00adever finds the green um\u00adbrella of the chair\u00adman brings it to the por\u00adter at once and smiles."
+    wide = "The password of the blue safe in the cellar is changed by Ms Okafor on every second Monday of a month."
+    put(tmp_path, page(1), f"{page(2)} {hyphened}", f"{page(3)} {wide}")
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.txt").write_text(hyphened, encoding="utf-8")
+    (tmp_path / "documents" / "b.html").write_bytes(f"<p>{wide}</p>".encode("utf-16"))
+    texts, report = run(tmp_path, tmp_path)
+    assert texts == [page(1)]
+    assert report["evaluation_files_not_read"] == {}
+
+
+def test_evaluation_files_that_cannot_be_read_are_counted_and_said(tmp_path, capsys):
     put(tmp_path, page(1))
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "scan.png").write_bytes(b"\x89PNG\0\0\xff")
     assert run(tmp_path, tmp_path)[1]["evaluation_files_not_read"] == {".png": 1}
+    assert "evaluation  1 files could not be read (.png)" in capsys.readouterr().err
 
 
 def test_exact_and_near_copies_are_removed_and_the_first_stays(tmp_path):

@@ -8,13 +8,14 @@ Source  13 words in a row: Brown et al., arXiv:2005.14165, appendix C.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from trainer.cleaning import plain
-from trainer.cleaning.quality import Hashes, Words
+from trainer.cleaning.quality import Hashes, Words, normalise
 
 EVALUATION = ("qa/eval/*", "retrieval/*/*", "documents/**/*")  # what must not be learnt, below the data folder
 OVERLAP = 13  # words in a row
@@ -43,7 +44,10 @@ class Forbidden:
 
 
 def overlap_grams(data: Path, patterns: tuple[str, ...]) -> tuple[Hashes, dict[str, int]]:
-    """Sorted hashes of every run of 13 words in the evaluation files, and how many files of each kind were not read."""
+    """Sorted hashes of every run of 13 words in the evaluation files, and how many files of each kind were not read.
+
+    The texts are normalised as those that they are compared with: a soft hyphen would cut a word in two.
+    """
     parts: list[Hashes] = []
     unread: Counter[str] = Counter()
     for path in sorted({p for pattern in patterns for p in data.glob(pattern) if p.is_file()}):
@@ -52,7 +56,17 @@ def overlap_grams(data: Path, patterns: tuple[str, ...]) -> tuple[Hashes, dict[s
             unread[path.suffix.lower() or "no suffix"] += 1
         elif ".jsonl" in path.suffixes:
             rows = [json.loads(line) for line in text.split("\n") if line]
-            parts += [Words(value).grams(OVERLAP) for value in plain.strings(rows)]
+            parts += [grams_of(value) for value in plain.strings(rows)]
         else:
-            parts.append(Words(text).grams(OVERLAP))
+            parts.append(grams_of(text))
+    if unread:
+        sys.stderr.write(
+            f"evaluation  {unread.total()} files could not be read ({', '.join(sorted(unread))}): what shares their "
+            "words stays. PDF needs pypdfium2\n"
+        )
     return (np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.uint64)), dict(unread)
+
+
+def grams_of(text: str) -> Hashes:
+    """Hashes of the runs of words of one text."""
+    return Words(normalise(text)).grams(OVERLAP)

@@ -1,11 +1,13 @@
 """The words of a file without its layout: good enough to learn from, and to compare runs of words.
 
-Takes   text, Markdown, HTML, XML, zipped office files, PDF (where pypdfium2 is installed), `.xz` and `.gz` of text.
+Takes   text (UTF-8, or UTF-16 that says so), Markdown, HTML, XML, zipped office files, PDF (where pypdfium2 is
+        installed), `.xz` and `.gz` of text.
 Gives   one string, or None for a kind that is not text, is locked or is broken.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import lzma
 import re
@@ -29,8 +31,9 @@ def text_of(path: Path) -> str | None:
     if suffix in {".xz", ".gz"}:
         unpack = lzma.decompress if suffix == ".xz" else gzip.decompress
         return unpack(path.read_bytes()).decode("utf-8", "replace")
+    data = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8")
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else unmarked(path, text)
