@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainer import embedder, recipe
+from trainer import checkpoint, embedder, recipe
 from trainer.embedder import EmbedderConfig
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.retrieval import pairs, query_side, ranking, tuning
@@ -230,6 +230,20 @@ def test_training_stops_after_rounds_without_gain() -> None:
     rounds = [{"own": {"ndcg_at_10": value}} for value in (50, 52, 51, 52)]
     assert [tuning.is_over(rounds[: n + 1], 2) for n in range(4)] == [False, False, False, True]
     assert [tuning.is_best(rounds[: n + 1]) for n in range(4)] == [True, True, False, False]
+
+
+def test_finished_rounds_of_other_rows_are_refused(tmp_path: Path) -> None:
+    def tuned(rows: list[Pair]) -> Tuning:
+        return Tuning(Counted(), Rows(rows, [], rows, []), EmbedderConfig(method="adapter"), tmp_path, False)  # type: ignore[arg-type]
+
+    done, other = tuned(some_pairs(30)), tuned(some_pairs(30, seed=1))
+    state = {"step": 400, "identity": done._identity()}
+    checkpoint.save(tmp_path, torch.nn.Linear(2, 2), [], state, keep=1)
+    rounds = [{"step": 400, "own": {"ndcg_at_10": 50.0}}]
+    (tmp_path / "rounds.json").write_text(json.dumps(rounds))
+    assert done._rounds() == rounds
+    with pytest.raises(CheckpointError, match="made with rows"):
+        other._rounds()
 
 
 # --- a small model of sentence-transformers, tuned for real: importing the package takes seven seconds ----------------

@@ -173,9 +173,13 @@ class Tuning:
         }
 
     def _rounds(self) -> list[dict[str, Any]]:
-        """What earlier rounds found, if the run goes on."""
-        path = self.folder / "rounds.json"
-        if checkpoint.latest(self.folder) is None or not path.is_file():
+        """What earlier rounds found, if the run goes on. Raises CheckpointError for those of other rows or settings."""
+        path, newest = self.folder / "rounds.json", checkpoint.latest(self.folder)
+        if newest is None:
+            return []
+        # Where all rounds are done the loop, which looks as well, is not asked again.
+        checkpoint.check_identity(newest, checkpoint.read_state(newest).get("identity", {}), self._identity())
+        if not path.is_file():
             return []
         found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         return found
