@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from trainer.cleaning import privacy
+from trainer.cleaning.sources import Raw
 from trainer.rows import LONGEST, Example
 from trainer.synthesis.asking.lists import bare_heading, question_heading
 from trainer.synthesis.asking.made import ask, small_words
@@ -120,13 +122,13 @@ def examples(text: str, *, licence: str, domain: str, chance: random.Random) -> 
                 yield Example(question, context, body, ((start, end),), domain, licence)
 
 
-def mined(rows: Iterable[dict[str, object]], *, domain: str, seed: int, limit: int) -> list[Example]:
-    """At most `limit` examples of a raw corpus, at most 6 a document, drawn evenly."""
+def mined(documents: Iterable[Raw], *, domain: str, seed: int, limit: int) -> list[Example]:
+    """At most `limit` examples of a raw corpus, at most 6 a document, drawn evenly; personal data is masked first."""
     chance = random.Random(seed)
     found: list[Example] = []
-    for row in rows:
-        licence = str(row.get("licence", ""))
-        some = list(examples(str(row["text"]), licence=licence, domain=domain, chance=chance))
+    for raw in documents:
+        text, _ = privacy.mask(raw.text)
+        some = list(examples(text, licence=raw.licence, domain=domain, chance=chance))
         found.extend(chance.sample(some, min(6, len(some))))
     chance.shuffle(found)
     unique = list({example.question.lower(): example for example in reversed(found)}.values())

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer import files, jsonl, recipe
+from trainer.cleaning import sources
 from trainer.cleaning.overlap import EVALUATION, Forbidden, grams_of, overlap_grams
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import DataError
@@ -107,7 +108,7 @@ def sets(data: Path, config: RowsConfig) -> Iterator[tuple[str, list[Example]]]:
         yield name, found
     for name, limit in config.mined.items():
         for path in sorted((data / "pretrain").glob(f"{name}.jsonl*")):
-            found = mined(jsonl.objects(path), domain=name, seed=config.seed, limit=limit)
+            found = mined(sources.documents([path]), domain=name, seed=config.seed, limit=limit)
             yield name, [example for example in found if not (config.specific and asks_generally(example.question))]
 
 

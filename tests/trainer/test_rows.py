@@ -86,3 +86,30 @@ def test_a_line_that_is_no_question_is_named(tmp_path, row):
     (tmp_path / "ours.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"ours\.jsonl, line 1: "):
         list(question_file(tmp_path / "ours.jsonl", seed=1))
+
+
+HANDBOOK = """# Keys
+
+## Lost keys
+
+Report a lost key to Ann Okafor at ann.okafor@corp-of-ours.com within 12 hours. Whoever loses a key pays 30 pounds.
+
+## Who may hold a key?
+
+Clerks of the old mill and their managers hold a key; visitors ask at ann.okafor@corp-of-ours.com.
+"""
+
+
+def test_questions_mined_from_raw_text_hold_no_personal_data(tmp_path):
+    write_jsonl(tmp_path / "pretrain" / "handbooks.jsonl", [{"text": HANDBOOK, "licence": "CC0-1.0"}])
+    rows, _ = made(tmp_path, mined={"handbooks": 10})
+    own = [row for row in rows if row["domain"] == "handbooks"]
+    assert {row["licence"] for row in own} == {"CC0-1.0"}
+    assert any("name@example.org" in row["sources"][0][1] for row in own)
+    assert not any("ann.okafor" in text for row in rows for _, text in row["sources"])
+
+
+def test_raw_text_that_is_none_is_named(tmp_path):
+    write_jsonl(tmp_path / "pretrain" / "handbooks.jsonl", [{"words": "no text"}])
+    with pytest.raises(DataError, match=r"handbooks\.jsonl, line 1: no object with a text"):
+        made(tmp_path, mined={"handbooks": 10})
