@@ -80,7 +80,8 @@ def test_rows_are_made_from_reading_rows_and_dialogues_and_keep_their_licences(t
     talk = ["Is there a room in Ghent?", "Yes, at the Grand Oak.", "What does the Grand Oak cost?", "90 pounds."]
     turns = [["USER" if at % 2 == 0 else "SYSTEM", words] for at, words in enumerate(talk)]
     spoken = [{"split": split, "id": split, "services": [], "turns": turns} for split in ("train", "dev", "test")]
-    write_jsonl(tmp_path / "data" / "dialogue" / "service.jsonl", spoken)
+    write_jsonl(tmp_path / "data" / "dialogue" / "service_dialogues.jsonl", spoken)
+    write_jsonl(tmp_path / "data" / "dialogue" / "ours.jsonl", spoken[:1])  # nobody said what may be done with it
     write_jsonl(tmp_path / "data" / "qa" / "train" / "office.jsonl", [question(seed) for seed in range(60)])
     overrides = ["rows.misses=1", "rows.dev_one_in=4", "rows.caps={}"]
     root = Path(__file__).resolve().parents[2]
@@ -89,17 +90,17 @@ def test_rows_are_made_from_reading_rows_and_dialogues_and_keep_their_licences(t
     )
     folder = dialogue.make(plan)
     talks = {split: dialogue.read_talks(folder / f"talk-{split}.jsonl") for split in ("train", "dev")}
-    assert [len(talks["train"]), len(talks["dev"])] == [1, 2]
-    assert talks["train"][0].licence == "CC BY-SA 4.0"
+    assert [len(talks["train"]), len(talks["dev"])] == [2, 2]
+    assert {talk.domain: talk.licence for talk in talks["train"]} == {"service_dialogues": "CC BY-SA 4.0", "ours": ""}
     assert [turn.role for turn in talks["train"][0].turns] == ["user", "assistant", "user", "assistant"]
     train, dev = (dialogue.read_rewrites(folder / f"rewrite-{split}.jsonl") for split in ("train", "dev"))
-    service = [row for row in train if row.domain == "service"]
+    service = [row for row in train if row.domain == "service_dialogues"]
     assert [(row.question, row.standalone) for row in service] == [
         ("What does it cost?", "What does the Grand Oak cost?")
     ]
     assert {row.made for row in train} >= {"elided", "unchanged"}
     report = json.loads((folder / "report.json").read_text())
-    assert report["train"]["talk_licences"] == {"CC BY-SA 4.0": 1}
+    assert report["train"]["talk_licences"] == {"CC BY-SA 4.0": 1, "not stated": 1}
     assert sum(report["dev"]["rewrite"].values()) == len(dev)
     again = (folder / "rewrite-train.jsonl").read_bytes()
     dialogue.make(plan)

@@ -3,7 +3,7 @@
 Takes   preferences/harmless_pairs.jsonl.gz (what was asked of an assistant, and the answer people rejected: unsafe) and
         ordinary text: pretrain/*, questions of qa/train, service dialogues, pairs about following instructions.
 Gives   `OUT/unsafe.safetensors` (weights in half precision; licence, sources and figures in its header), to be put into
-        trainer/ by hand once its figures are good, and `OUT/unsafe.json` with the figures.
+        trainer/cleaning/ by hand once its figures are good, and `OUT/unsafe.json` with the figures.
 How     windows of up to 200 words; a fifth of the pairs and of the ordinary documents, chosen by hash, is held out.
         Speakers' names are taken out of dialogues, or the filter would learn to know dialogues.
 Source  the pairs: Bai et al., arXiv:2204.05862 (MIT).

@@ -36,6 +36,7 @@ from trainer.rows import ReadingRow
 from trainer.teaching.followups import elided, with_pronoun
 
 ANSWER = 240  # characters of an answer in the history
+LICENCES = {"service_dialogues": "CC BY-SA 4.0"}  # of files whose lines state none; any other stays unstated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +87,9 @@ def make(plan: recipe.Recipe) -> Path:
         write(folder / f"talk-{split}.jsonl", [talk_row(talk) for talk in spoken])
         report[split] = {
             "rewrite": Counter(row.made for row in made),
-            "rewrite_licences": Counter(part for row in made for part in row.licence.split("; ")),
+            "rewrite_licences": Counter(part or "not stated" for row in made for part in row.licence.split("; ")),
             "talk": len(spoken),
-            "talk_licences": Counter(talk.licence for talk in spoken),
+            "talk_licences": Counter(talk.licence or "not stated" for talk in spoken),
         }
     files.write_json(folder / "report.json", report)
     return folder
@@ -192,8 +193,8 @@ def service_dialogues(folder: Path) -> Iterator[tuple[str, Talk]]:
     for path in sorted(folder.glob("*.jsonl*")):
         for raw in jsonl.objects(path):
             turns = tuple(Turn(roles[who], words) for who, words in raw["turns"])
-            licence = str(raw.get("licence", "CC BY-SA 4.0"))
-            yield str(raw["split"]), Talk(turns, (), path.name.split(".")[0], licence)
+            domain = path.name.split(".")[0]
+            yield str(raw["split"]), Talk(turns, (), domain, str(raw.get("licence", LICENCES.get(domain, ""))))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
