@@ -145,6 +145,15 @@ class BM25:
         return [int(i) for i in best[np.argsort(-scores[best])]]
 
 
+def in_context(heading: str, text: str) -> str:
+    """A passage as it is embedded and searched: its heading path in front.
+
+    >>> in_context("Leave > Annual", "27 days.")
+    'Leave > Annual\\n27 days.'
+    """
+    return f"{heading}\n{text}" if heading else text
+
+
 def normalise(text: str) -> str:
     """Lower-cased words with single spaces: how two answers are compared."""
     return " ".join(WORD.findall(text.lower()))
@@ -192,7 +201,7 @@ def confused(
         for _ in examples:
             yield chance.sample(range(len(texts)), min(count, len(texts)))
         return
-    whole = [f"{heading}\n{text}" if heading else text for heading, text in texts]
+    whole = [in_context(*pair) for pair in texts]
     engine = BM25(whole)
     near = None
     if encoder is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from trainer import jsonl
 from trainer.errors import DataError
+from trainer.rows import in_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,6 @@ def _pair(raw: Any) -> Pair | None:
         raise ValueError("question, passage and each negative must be text that is not empty")
     negatives = tuple(dict.fromkeys(text for text in others if text != passage))
     return Pair(question, passage, negatives, str(raw.get("domain", "")), str(raw.get("licence", "")))
-
-
-def in_context(heading: str, text: str) -> str:
-    """A passage as it is embedded: its heading path in front.
-
-    >>> in_context("Leave > Annual", "27 days.")
-    'Leave > Annual\\n27 days.'
-    """
-    return f"{heading}\n{text}" if heading else text
 
 
 def split(pairs: Sequence[Pair], one_in: int) -> tuple[list[Pair], list[Pair]]:

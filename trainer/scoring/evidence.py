@@ -16,6 +16,7 @@ from trainer import neighbours
 from trainer.chat import Source
 from trainer.encoder import Encoder
 from trainer.reading import SourceReader
+from trainer.rows import in_context
 from trainer.scoring import outcomes, scores
 
 LENGTH = 256  # tokens of a passage that all-MiniLM-L6-v2 was made for
@@ -52,17 +53,12 @@ def edges(values: Sequence[float]) -> list[float | None]:
 
 def by_embedder(asked: Asked, embedder: Encoder, *, bf16: bool) -> scores.Floats:
     """1 for each question whose right source is nearest by cosine, else 0."""
-    texts = sorted({joined(source) for _, sources in asked for source in sources})
+    texts = sorted({in_context(*source) for _, sources in asked for source in sources})
     place = {text: at for at, text in enumerate(texts)}
     passages = neighbours.embed(texts, embedder, length=LENGTH, bf16=bf16)
     questions = neighbours.embed([question for question, _ in asked], embedder, length=LENGTH, bf16=bf16)
     first = [
-        int(np.argmax(passages[[place[joined(source)] for source in sources]] @ vector)) == 0
+        int(np.argmax(passages[[place[in_context(*source)] for source in sources]] @ vector)) == 0
         for (_, sources), vector in zip(asked, questions, strict=True)
     ]
     return np.array(first, dtype=float)
-
-
-def joined(source: Source) -> str:
-    """What is embedded of a source, as the product does it."""
-    return f"{source.heading}\n{source.text}" if source.heading else source.text

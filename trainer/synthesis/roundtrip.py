@@ -4,14 +4,11 @@
 
 Takes   a shelf of passages, questions with their answers, a reader of either kind.
 Gives   the ranks of the source, near misses without the answer, and a `Verdict` with the reason of a refusal.
-Source  round-trip consistency: Alberti et al., ACL 2019, arXiv:1906.05416; F1 of shared words: Rajpurkar et al.,
-        arXiv:1606.05250.
+Source  round-trip consistency: Alberti et al., ACL 2019, arXiv:1906.05416.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,12 +19,12 @@ from trainer.chat import Source
 from trainer.encoder import Encoder
 from trainer.neighbours import embed
 from trainer.reading import SourceReader
-from trainer.rows import BM25, normalise
+from trainer.rows import BM25, in_context, normalise
+from trainer.scoring.scores import word_f1
 from trainer.synthesis.passages import Passage
 
 LOOKED_AT = 40  # passages by words and by vector from which near misses are drawn
 NEARBY = 3  # passages before and after the source in its document that count as neighbours
-_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ class Shelf:
 
     def __init__(self, passages: Sequence[Passage], encoder: Encoder, *, bf16: bool) -> None:
         self.passages, self.encoder, self.bf16 = passages, encoder, bf16
-        texts = ["\n".join(part for part in passage.source if part) for passage in passages]
+        texts = [in_context(*passage.source) for passage in passages]
         self.engine = BM25(texts)
         self.vectors = embed(texts, encoder, length=256, bf16=bf16)  # [passages, width]
         self.plain = [f" {normalise(passage.text)} " for passage in passages]
@@ -112,7 +109,7 @@ def answerable(
     answer = sources[gold].text[span[0] : span[1]]
     _, support, spans = reader.read(question, sources)
     seen = [s for s in spans if s.source == gold][: limits.spans]
-    best = max((overlap(sources[gold].text[s.start : s.end], answer) for s in seen), default=0.0)
+    best = max((word_f1(sources[gold].text[s.start : s.end], answer) for s in seen), default=0.0)
     return Verdict("" if best >= limits.least_f1 else "reader: other words", best, support)
 
 
@@ -120,14 +117,3 @@ def unanswerable(reader: SourceReader, question: str, sources: Sequence[Source],
     """Does the reader see that no source answers?"""
     _, support, _ = reader.read(question, sources)
     return Verdict("" if support <= limits.most_support else "reader: sees an answer", 0.0, support)
-
-
-def overlap(said: str, answer: str) -> float:
-    """F1 of the words two texts share, articles aside.
-
-    >>> overlap("the 30 days", "within 30 days")
-    0.8
-    """
-    mine, theirs = (_ARTICLE.sub(" ", normalise(text)).split() for text in (said, answer))
-    shared = sum((Counter(mine) & Counter(theirs)).values())
-    return 2 * shared / (len(mine) + len(theirs)) if shared else 0.0
