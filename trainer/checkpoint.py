@@ -81,6 +81,7 @@ def write(part: Path, parts: Mapping[str, dict[str, Tensor]], state: Mapping[str
     (part / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
     for path in (*part.iterdir(), part):
         files.flush(path)
+        files.share(path)
 
 
 def check_room(folder: Path, needed: int) -> None:

@@ -27,6 +27,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainer import files
 from trainer.chat import Found, Source
 from trainer.encoder import Encoder, EncoderConfig, load_tokenizer
 from trainer.formats import checksums
@@ -102,6 +103,7 @@ class EncoderReader(nn.Module):
         tensors["encoder.words.int8"] = (words / scale[:, None]).round().to(torch.int8)
         tensors["encoder.words.scale"] = scale
         save_file(tensors, str(folder / "model.part"))
+        files.share(folder / "model.part")
         (folder / "model.part").replace(folder / "model.safetensors")
         words_file = json.loads(tokenizer.read_text(encoding="utf-8"))
         (folder / "tokenizer.json").write_text(json.dumps(words_file, separators=(",", ":")), encoding="utf-8")

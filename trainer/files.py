@@ -21,8 +21,16 @@ def aside(path: Path) -> Iterator[Path]:
     part = path.with_name(path.name + ".part")
     yield part
     flush(part)
+    share(part)
     part.replace(path)
     flush(path.parent)
+
+
+def share(path: Path) -> None:
+    """Let those read a file who may read any new one: safetensors leaves its files to their owner alone."""
+    mask = os.umask(0o077)  # it can only be asked by setting it
+    os.umask(mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def flush(path: Path) -> None:

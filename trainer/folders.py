@@ -38,6 +38,7 @@ def exported(folder: Path, *, kind: str) -> Iterator[Path]:
         checksums.write(part)
         for path in (*part.iterdir(), part):
             files.flush(path)
+            files.share(path)
         replace(folder, part)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(

@@ -52,6 +52,12 @@ def test_the_last_ones_and_the_best_are_kept(parts, tmp_path):
     assert [path.name[-1] for path in checkpoint.steps(tmp_path)] == ["7"]
 
 
+def test_whoever_may_read_new_files_may_read_a_checkpoint(parts, tmp_path):
+    (tmp_path / "plain").touch()
+    path = save(parts, tmp_path, 1)
+    assert {file.stat().st_mode for file in path.iterdir()} == {(tmp_path / "plain").stat().st_mode}
+
+
 def test_whoever_loads_a_checkpoint_gets_the_averages_and_whoever_goes_on_gets_all(parts, sizes, tmp_path):
     model, optimisers, average = parts
     path = save(parts, tmp_path, 1)
