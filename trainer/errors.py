@@ -16,6 +16,7 @@ import errno
 from importlib import import_module
 from types import ModuleType
 
+ANY = float("inf")  # no upper limit
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, no quota, file too large
 
 
@@ -41,6 +42,15 @@ class DivergedError(TrainerError):
 
 class MissingExtra(TrainerError):  # noqa: N818 (the same name as in the product)
     """An optional package is not installed; the message holds the line that installs it."""
+
+
+def within(settings: object, **limits: tuple[float, float]) -> None:
+    """Raise RecipeError where a setting is outside its limits, both of which are allowed."""
+    for name, (least, most) in limits.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            allowed = f"{least:g} or more" if most == ANY else f"{least:g} to {most:g}"
+            raise RecipeError(f"{name} is {value}; use {allowed}")
 
 
 def in_a_line(error: TrainerError | OSError) -> str:

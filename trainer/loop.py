@@ -28,7 +28,7 @@ from torch import nn
 
 from trainer import checkpoint, distributed, flops, machine, optim
 from trainer.average import Average
-from trainer.errors import DivergedError, RecipeError
+from trainer.errors import ANY, DivergedError, RecipeError, within
 from trainer.machine import pick_device as pick_device
 from trainer.progress import Log, Seen, Watch, smooth
 from trainer.step import Batch as Batch
@@ -59,6 +59,11 @@ class LoopConfig(optim.OptimConfig):
     price_per_hour: float = 0.0  # of a device, likewise
     currency: str = "EUR"
     dry_run: bool = False  # measure a little, say what the run would take, and write nothing (estimate.py)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, checkpoint_every=(1, ANY), keep=(1, ANY), log_every=(1, ANY), clip=(1e-6, ANY), ema=(0, 0.999999))
+        within(self, rows_at_a_time=(0, ANY), evaluate_every=(0, ANY), patience=(0, ANY), minutes=(0, ANY))
 
 
 def train(

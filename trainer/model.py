@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from trainer.attention import Mask, PieceAttention, Pieces, allowed_pairs, flex
 from trainer.backward import RmsNorm, Rotate, SwiGlu
-from trainer.errors import RecipeError
+from trainer.errors import ANY, RecipeError, within
 
 __all__ = ["Cache", "Heads", "ModelConfig", "Transformer", "allowed_pairs", "parameters"]
 
@@ -44,6 +44,8 @@ class ModelConfig:
     dropout: float = 0.0  # on what each half-layer adds, while training; useful when text is repeated
 
     def __post_init__(self) -> None:
+        within(self, width=(1, ANY), layers=(1, ANY), heads=(1, ANY), key_value_heads=(1, ANY), head_width=(2, ANY))
+        within(self, hidden=(1, ANY), context=(2, ANY), norm_epsilon=(0, 1))
         if self.heads % self.key_value_heads:
             raise RecipeError(f"heads {self.heads} is no multiple of key_value_heads {self.key_value_heads}")
         if self.head_width % 2:

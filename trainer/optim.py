@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import RecipeError
+from trainer.errors import ANY, RecipeError, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,10 @@ class OptimConfig:
     schedule: str = "wsd"  # up, flat, down; or "cosine"
     warmup_share: float = 0.02  # of all steps
     decay_share: float = 0.2  # of all steps, at the end of "wsd"
+
+    def __post_init__(self) -> None:
+        within(self, peak_learning_rate=(0, ANY), head_rate_factor=(0, ANY), weight_decay=(0, ANY))
+        within(self, beta2=(0, 1), warmup_share=(0, ANY), decay_share=(0, 1))
 
 
 def build(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:

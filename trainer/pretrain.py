@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from trainer import attention, checkpoint, data, loop, recipe, tokenizer
-from trainer.errors import RecipeError
+from trainer.errors import ANY, RecipeError, within
 from trainer.model import ModelConfig, Transformer
 from trainer.nats import IGNORED, nats_of
 from trainer.step import Batch
@@ -52,6 +52,13 @@ class PretrainConfig(loop.LoopConfig):
     domain_weights: dict[str, float] = field(
         default_factory=dict
     )  # times a domain is read in an epoch; 1 where not named
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, length=(2, ANY), rows=(1, ANY), tokens_per_step=(1, ANY), masked_share=(0, 1))
+        within(self, mask_rate=(0.01, 0.9), mask_span=(1, ANY), z_loss=(0, ANY))
+        if any(weight < 0 for weight in self.domain_weights.values()):
+            raise RecipeError(f"domain_weights are {self.domain_weights}; use 0 (never read) or more")
 
 
 class TextBatches:

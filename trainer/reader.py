@@ -30,7 +30,7 @@ from torch.nn import functional
 from trainer import checkpoint, loop, lora, mixture, recipe, rows
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
-from trainer.errors import DataError, RecipeError
+from trainer.errors import ANY, DataError, RecipeError, within
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
 from trainer.scoring.calibrate import fit_threshold
@@ -58,6 +58,11 @@ class ReaderConfig(loop.LoopConfig):
     lora_alpha: float = 32.0
     lora_dropout: float = 0.0
     name: str = "groundling-reader"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, questions_per_step=(1, ANY), sources=(1, ANY), length=(16, ANY))
+        within(self, withheld=(0, 1), dropout=(0, 0.99))
 
 
 class Pair(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trainer.office import page, question, write_jsonl
-from trainer import checkpoint, corpus, data, evaluate, export, finetune, mixture, pretrain, recipe, rows, tokenizer
+from trainer import (
+    checkpoint,
+    corpus,
+    data,
+    evaluate,
+    export,
+    finetune,
+    mixture,
+    pretrain,
+    reader,
+    recipe,
+    rows,
+    tokenizer,
+)
 from trainer.chat import Source
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.formats import checksums
@@ -62,6 +76,8 @@ def test_the_exported_folder_reads_and_speaks(chain):
         assert said
         assert said == said.strip()
     assert isinstance(reader.say(asked["question"], sources, spans[:1]), str)
+    modes = {file.stat().st_mode for file in (chain.out / "model").iterdir()}
+    assert modes == {(chain.out / "clean" / "report.json").stat().st_mode}  # whoever serves may read all of it
 
 
 def test_text_of_every_domain_is_measured_in_bits_per_byte(chain):
@@ -266,6 +282,17 @@ def test_sizes_of_the_recipes_are_what_their_names_say():
         ("pretrain.stepz=3", r"\[pretrain\] has unknown keys \['stepz'\]"),
         ("pretrain.steps=many", r"\[pretrain\] steps is 'many'; it takes int"),
         ("pretrain.peak_learning_rate=nan", r"\[pretrain\] peak_learning_rate is nan; it takes float"),
+        ("pretrain.keep=0", "keep is 0; use 1 or more"),
+        ("pretrain.log_every=0", "log_every is 0; use 1 or more"),
+        ("pretrain.checkpoint_every=0", "checkpoint_every is 0; use 1 or more"),
+        ("pretrain.rows=0", "rows is 0; use 1 or more"),
+        ("pretrain.masked_share=2", "masked_share is 2.0; use 0 to 1"),
+        ("pretrain.peak_learning_rate=-1", "peak_learning_rate is -1.0; use 0 or more"),
+        ("pretrain.domain_weights={books=-1}", "domain_weights are .*; use 0"),
+        ("finetune.rows_per_batch=0", "rows_per_batch is 0; use 1 or more"),
+        ("finetune.most_sources=0", "most_sources is 0; use 1 or more"),
+        ("reader.sources=0", "sources is 0; use 1 or more"),
+        ("model.layers=0", "layers is 0; use 1 or more"),
         ("steps=3", "write an override as section.key=value"),
         ("name.steps=3", "name is no section"),
         ("pretrian.steps=3", r"unknown sections \['pretrian'\]; known are .*'pretrain'"),
@@ -273,4 +300,37 @@ def test_sizes_of_the_recipes_are_what_their_names_say():
 )
 def test_a_wrong_setting_is_named(override, message):
     with pytest.raises(RecipeError, match=message):
-        recipe.load(ROOT / "configs" / "tiny.toml", overrides=[override]).section("pretrain", pretrain.PretrainConfig)
+        read_sections(override)
+
+
+def read_sections(override):
+    plan = recipe.load(ROOT / "configs" / "tiny.toml", overrides=[override])
+    for name, kind in LEARNT.items():
+        plan.section(name, kind)
+
+
+LEARNT = {
+    "pretrain": pretrain.PretrainConfig, "finetune": finetune.FinetuneConfig, "reader": reader.ReaderConfig,
+    "model": pretrain.ModelConfig,
+}  # fmt: skip
+
+
+@pytest.mark.slow  # every stage as a person runs them, in fewer steps: two minutes
+@pytest.mark.skipif(not (ROOT / "models" / "base" / "config.json").is_file(), reason="models/base is not there")
+def test_the_script_takes_raw_text_to_a_model_in_three_layouts(tmp_path):
+    raw, out = tmp_path / "data", tmp_path / "out"
+    for name, seeds in (("handbooks", range(300)), ("manuals", range(1000, 1200))):
+        texts = [f"# Rules {s}\n\n{page(s)}\n\n## Limits\n\n{page(s + 7000, 5)}" for s in seeds]
+        write_jsonl(
+            raw / "pretrain" / f"{name}.jsonl", [{"text": t, "source": name, "licence": "CC0-1.0"} for t in texts]
+        )
+    write_jsonl(raw / "qa" / "train" / "new_wiki.jsonl", [question(seed) for seed in range(2000, 2160)])
+    write_jsonl(raw / "qa" / "eval" / "unseen.jsonl", [question(seed) for seed in range(9000, 9010)])
+    environment = {**os.environ, "QUICK": "1", "PYTHON": sys.executable}
+    command = ["sh", str(ROOT / "scripts" / "tiny.sh"), str(raw), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for made in ("model/model.safetensors", "huggingface/config.json", "gguf/README.md", "evaluation.html"):
+        assert (out / made).is_file(), made
+    assert TrunkReader.from_folder(out / "model").threshold > 0
+    assert [row for row in rows.read_rows(out / "rows" / "synthetic.jsonl") if row.spans]

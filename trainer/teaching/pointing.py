@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from trainer import attention, chat
 from trainer.chat import Source
-from trainer.errors import RecipeError
+from trainer.errors import ANY, RecipeError, within
 from trainer.loop import Batch, LoopConfig
 from trainer.order import LikeLengths
 from trainer.pretrain import bare, next_token_nats
@@ -42,6 +42,11 @@ class ShowConfig(LoopConfig):
     most_sources: int = 4
     withheld: float = 0.3  # share of rows that are shown without their gold source
     spoken_tokens: int = 96  # longest answer with quotation that is learnt
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, length=(16, ANY), rows_per_batch=(1, ANY), rows_per_step=(1, ANY), withheld=(0, 1))
+        within(self, most_sources=(1, ANY), least_sources=(0, self.most_sources), spoken_tokens=(0, ANY))
 
 
 class Example(NamedTuple):
