@@ -70,6 +70,9 @@ def test_the_page_is_whole_escaped_and_shows_what_went(made):
     ):
         assert part in text
     assert "<b>odd" not in text
+    tables = text.split("<table")
+    assert not any("commonest reasons" in table and "MB kept" in table for table in tables)  # too wide for a phone
+    assert any("commonest reasons" in table and "too few words 1" in table for table in tables)
     assert "http://" not in text.replace("http://www.w3.org", "")
 
 

@@ -133,7 +133,9 @@ def test_a_second_model_is_compared_on_the_same_questions(folder, tmp_path):
 
 def test_the_stage_of_a_recipe_writes_figures_and_a_page(folder):
     run = folder / "run"
-    (run / "pretrain" / "metrics.jsonl").write_text('{"step": 1, "causal": 5.0, "tokens": 512}\n{"step": 2, "cau')
+    (run / "pretrain" / "metrics.jsonl").write_text(
+        '{"step": 1, "causal": 5.0, "z": 55.0, "tokens": 512}\n{"step": 2, "cau'
+    )
     settings = {"folder": str(run / "model"), "rows": str(run / "rows" / "dev.jsonl"), "sources": 1, "withheld": 0.0}
     plan = recipe.Recipe(
         "mini", folder, folder / "scored", {"evaluate": {**settings, "questions": [str(folder / "questions.jsonl")]}}
@@ -148,6 +150,7 @@ def test_the_stage_of_a_recipe_writes_figures_and_a_page(folder):
     shown = path.with_suffix(".html").read_text()
     for words in ("Reading", "questions.jsonl", "Losses: pretrain", "causal"):
         assert words in shown
+    assert ">z<" not in shown  # the squares that hold the logits are no loss: beside one they flatten it
     assert str(ROOT) not in shown
 
 

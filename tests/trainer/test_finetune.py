@@ -276,6 +276,8 @@ def test_the_report_compares_base_and_result_and_warns_beyond_its_limits(plan, t
     assert {"exact_match", "f1", "f1_unchanged"} <= set(report["after"]["rewriting"])
     html = (tmp_path / "out" / "retention.html").read_text()
     assert "f1 unchanged" in html
+    assert "<h1>Before and after fine-tuning</h1>" in html
+    assert "<h3>Bits per byte</h3>" in html
     assert "general text costs" in html
 
 

@@ -24,11 +24,15 @@ def page(report: Mapping[str, Any]) -> str:
             "Why documents went",
             plots.bars(report["dropped"], title="Documents dropped, by reason", unit="documents")
             + plots.table(
-                ["domain", "documents", "kept", "MB kept", "share of text", "commonest reasons"],
+                ["domain", "documents", "kept", "MB kept", "share of text"],
                 [
-                    [name, d["documents"], d["kept"], d["bytes"] / 1e6, d["share_of_text"], reasons(d["dropped"])]
+                    [name, d["documents"], d["kept"], d["bytes"] / 1e6, d["share_of_text"]]
                     for name, d in domains.items()
                 ],
+            )
+            + plots.table(  # apart: beside figures its words would be squeezed off a phone's screen
+                ["domain", "commonest reasons"],
+                [[name, reasons(d["dropped"])] for name, d in domains.items() if d["dropped"]],
             ),
         ),
         ("What went: samples", samples(report["samples"])),

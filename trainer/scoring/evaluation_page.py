@@ -165,7 +165,7 @@ def training(metrics: Mapping[str, Path]) -> list[Section]:
     return [("Training", "".join(drawn))] if drawn else []
 
 
-NO_LOSS = {"step", "norm", "rate", "tokens", "tokens_per_second", "seconds_left", "kwh", "mfu"}
+NO_LOSS = {"z", "step", "norm", "rate", "tokens", "tokens_per_second", "seconds_left", "kwh", "mfu"}
 
 
 def whole_lines(path: Path) -> list[dict[str, Any]]:

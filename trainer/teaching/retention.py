@@ -144,7 +144,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any], config: Retenti
 def write(out: Path, report: Mapping[str, Any]) -> Path:
     """Write retention.json and, where matplotlib is installed, retention.html; warnings go to stderr as well."""
     files.write_json(out / "retention.json", report)
-    files.write_text(out / "retention.html", plots.page("Retention", [section(report)]))
+    files.write_text(out / "retention.html", plots.page("Before and after fine-tuning", [section(report)]))
     for warning in report["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     return out / "retention.json"
@@ -156,8 +156,7 @@ def section(report: Mapping[str, Any]) -> tuple[str, str]:
     for part, after in report["after"].items():
         before, change = report["before"].get(part, {}), report["change"].get(part, {})
         lines = [[name.replace("_", " "), before.get(name), value, change.get(name)] for name, value in after.items()]
-        parts.append(
-            f"<h3>{part.replace('_', ' ')}</h3>" + plots.table(["measure", "before", "after", "change"], lines)
-        )
+        heading = part.replace("_", " ").capitalize()
+        parts.append(f"<h3>{heading}</h3>" + plots.table(["measure", "before", "after", "change"], lines))
     said = "".join(f"<p><strong>{warning}</strong></p>" for warning in report["warnings"])
     return "Retention", (said or "<p>Nothing was lost beyond the limits.</p>") + "".join(parts)
