@@ -30,6 +30,7 @@ from trainer.loop import pick_device
 from trainer.model import Transformer, parameters
 from trainer.reading import FORMAT, TrunkReader, fill
 from trainer.scoring import outcomes
+from trainer.teaching import lessons
 from trainer.tokenizer import Tokenizer
 
 STAGES = ("pretrain", "finetune")
@@ -225,6 +226,7 @@ def describe(plan: recipe.Recipe, config: ExportConfig, chosen: Chosen, describe
         licence=config.licence,
         states=chosen.states,
         data=json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {},
+        rows=lessons.licences(plan, chosen.states.get("finetune", {}).get("identity", {}).get("lessons", {})),
         scores=described["scores"],
         check=described["precision_check"],
     )

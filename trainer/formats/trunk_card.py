@@ -18,7 +18,14 @@ READS = """It reads a question with numbered sources, points at the answer, says
 Meant for finding the answer to a question in passages given with it; not for facts from memory and not for advice."""
 CONTINUES = """A base: it continues text and is there to be fine-tuned. It was not taught to answer or to refuse, and
 its reading heads know nothing."""
-TAUGHT = "Reading was taught with question files whose rows each name their licence. "
+KINDS = {
+    "read": "reading",
+    "review": "general reading",
+    "ask": "asking",
+    "rewrite": "follow-ups",
+    "talk": "conversations",
+    "text": "text of the domain",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ class Facts:
     licence: str
     states: Mapping[str, Mapping[str, Any]]  # stage -> state of its checkpoint
     data: Mapping[str, Any]  # report of `trainer corpus`
+    rows: Mapping[str, Mapping[str, int]]  # kind taught -> licence -> rows
     scores: Mapping[str, Any]  # of `trainer evaluate`; empty where it was not scored
     check: Mapping[str, float]  # reading with the stored weights against the full ones; empty where not needed
 
@@ -63,7 +71,7 @@ All settings are in the folder's JSON under `trainer_config`.
 
 {table(["domain", "documents", "MB", "licences (MB)"], domains(facts))}
 
-{TAUGHT if facts.tuned else ""}Texts that share 13 words in a row with an evaluation set were removed.
+{taught(facts)}Texts that share 13 words in a row with an evaluation set were removed.
 
 ## Scores
 
@@ -119,6 +127,17 @@ def domains(facts: Facts) -> list[list[str]]:
         ]
         for name, domain in facts.data.get("domains", {}).items()
     ]
+
+
+def taught(facts: Facts) -> str:
+    """What fine-tuning was done with, and under which licences."""
+    if not facts.tuned:
+        return ""
+    lines = [
+        [KINDS[kind], ", ".join(f"{licence} ({count:,})" for licence, count in counted.items())]
+        for kind, counted in facts.rows.items()
+    ]
+    return table(["taught", "licences (rows)"], lines) + "\n\n" if lines else "The licences of its rows are not known. "
 
 
 def scores(facts: Facts) -> str:

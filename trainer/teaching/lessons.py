@@ -18,7 +18,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,27 @@ def hashed(path: Path) -> str:
     """Hash of a file: other rows are another run."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+
+
+def licences(plan: recipe.Recipe, taught: Iterable[str]) -> dict[str, dict[str, int]]:
+    """For each kind that was taught how many rows of each licence its files hold; files that are gone are left out."""
+    config, said = plan.section("finetune", FinetuneConfig), plan.out / "dialogue"
+    read = (config.rows or plan.out / "rows" / "train.jsonl",)
+    places: dict[str, Sequence[Path]] = {
+        "read": read,
+        "ask": read,
+        "review": [config.review] if config.review else [],
+        "rewrite": (said / "rewrite-train.jsonl",),
+        "talk": config.talks or (said / "talk-train.jsonl",),
+        "text": config.texts,
+    }
+    found = {}
+    for kind in sorted(set(taught) & set(places)):
+        rows_ = (raw for path in places[kind] if path.is_file() for raw in jsonl.objects(path))
+        counted = Counter(str(raw.get("licence") or "not stated") for raw in rows_)
+        if counted:
+            found[kind] = dict(counted.most_common())
+    return found
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
