@@ -315,12 +315,18 @@ LEARNT = {
 }  # fmt: skip
 
 
+TRAVEL = """## Travel
+
+Employees must submit receipts within {n} days of the trip. The travel desk must approve flights over ${n}. If your flight
+is cancelled, call the travel desk. To book a hotel room, open the booking page in the portal."""
+
+
 @pytest.mark.slow  # every stage as a person runs them, in fewer steps: two minutes
 @pytest.mark.skipif(not (ROOT / "models" / "base" / "config.json").is_file(), reason="models/base is not there")
 def test_the_script_takes_raw_text_to_a_model_in_three_layouts(tmp_path):
     raw, out = tmp_path / "data", tmp_path / "out"
     for name, seeds in (("handbooks", range(300)), ("manuals", range(1000, 1200))):
-        texts = [f"# Rules {s}\n\n{page(s)}\n\n## Limits\n\n{page(s + 7000, 5)}" for s in seeds]
+        texts = [f"# Rules {s}\n\n{page(s)}\n\n## Limits\n\n{page(s + 7000, 5)}\n\n{TRAVEL.format(n=s)}" for s in seeds]
         write_jsonl(
             raw / "pretrain" / f"{name}.jsonl", [{"text": t, "source": name, "licence": "CC0-1.0"} for t in texts]
         )
