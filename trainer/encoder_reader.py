@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trainer import files
+from trainer import files, folders
 from trainer.chat import Found, Source
 from trainer.encoder import Encoder, EncoderConfig, load_tokenizer
 from trainer.formats import checksums
@@ -92,8 +92,10 @@ class EncoderReader(nn.Module):
         return model.eval()
 
     def export(self, folder: Path, settings: dict[str, Any], tokenizer: Path) -> None:
-        """Write a model folder; `settings` holds name, threshold, length and whatever the model card states."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write a model folder by one rename; `settings` holds name, threshold, length and what the card states.
+
+        Raises CheckpointError where something else stands, or where the disk is full; what stood there stays.
+        """
         tensors = {name: tensor.detach().half().contiguous() for name, tensor in self.state_dict().items()}
         config = replace(self.encoder.config, positions=int(settings["length"]))  # later places are never served
         tensors["encoder.places.weight"] = tensors["encoder.places.weight"][: config.positions].contiguous()
@@ -102,14 +104,12 @@ class EncoderReader(nn.Module):
         del tensors["encoder.words.weight"]
         tensors["encoder.words.int8"] = (words / scale[:, None]).round().to(torch.int8)
         tensors["encoder.words.scale"] = scale
-        save_file(tensors, str(folder / "model.part"))
-        files.share(folder / "model.part")
-        (folder / "model.part").replace(folder / "model.safetensors")
         words_file = json.loads(tokenizer.read_text(encoding="utf-8"))
-        (folder / "tokenizer.json").write_text(json.dumps(words_file, separators=(",", ":")), encoding="utf-8")
         full = {"format": FORMAT, "kind": "encoder"} | settings | {"encoder": asdict(config)}
-        (folder / "config.json").write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
-        checksums.write(folder)
+        with folders.exported(folder, kind="encoder") as part:
+            save_file(tensors, str(part / "model.safetensors"))
+            files.write_text(part / "tokenizer.json", json.dumps(words_file, separators=(",", ":")))
+            files.write_text(part / "config.json", json.dumps(full, indent=1) + "\n")
 
     @torch.inference_mode()
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:

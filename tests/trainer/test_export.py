@@ -195,6 +195,27 @@ def test_an_encoder_reader_is_verified_when_it_is_opened(untrained_reader, tmp_p
         EncoderReader.from_folder(folder)
 
 
+def test_an_encoder_reader_takes_the_place_of_an_older_one_whole_or_not_at_all(untrained_reader, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(untrained_reader, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    reader, words = EncoderReader.from_folder(folder), folder / "tokenizer.json"
+    settings = {"name": "second", "threshold": 0.2, "length": 384}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(CheckpointError, match="What stood there is unchanged"):
+            reader.export(folder, settings, words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    reader.export(folder, settings, words)
+    assert EncoderReader.from_folder(folder).name == "second"
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"also holds notes\.txt"):
+        reader.export(folder, settings, words)
+
+
 @pytest.mark.skipif(not (BASE / "config.json").is_file(), reason="models/base is not there")
 def test_the_shipped_model_is_as_it_was_exported():
     checksums.verify(BASE, needed=("config.json", "model.safetensors", "tokenizer.json", "README.md"))
