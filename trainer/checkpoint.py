@@ -184,13 +184,27 @@ def restore(
 
 def check_identity(path: Path, stored: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Raise unless a checkpoint belongs to this run."""
-    wanted = json.loads(json.dumps(identity))  # tuples and paths as JSON keeps them
-    for key in sorted({*wanted, *stored}):
-        if wanted.get(key) != stored.get(key):
-            raise CheckpointError(
-                f"{path} was made with {key} {stored.get(key)!r}, this run has {wanted.get(key)!r}; "
-                "go on with the old settings, or choose another --out"
-            )
+    wanted = flat(json.loads(json.dumps(identity)))  # tuples and paths as JSON keeps them
+    made = flat(stored)
+    differ = [key for key in sorted({*wanted, *made}) if wanted.get(key) != made.get(key)]
+    if differ:
+        key, more = differ[0], f" (also other: {', '.join(differ[1:6])})" if differ[1:] else ""
+        raise CheckpointError(
+            f"{path} was made with {key} {made.get(key)!r}, this run has {wanted.get(key)!r}{more}; "
+            "go on with the old settings, or choose another --out"
+        )
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings under their full names.
+
+    >>> flat({"model": {"width": 128}, "seed": 1})
+    {'model.width': 128, 'seed': 1}
+    """
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, dict) and value else {f"{above}{key}": value}
+    return found
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

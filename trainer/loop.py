@@ -98,7 +98,7 @@ def train(
 
             raise estimate.Estimated(estimate.measure(model, batches, losses, config, state=state, device=device))
         if distributed.rank() == 0:
-            sys.stderr.write(f"{device}: {chosen.why}; {why}\n")
+            sys.stderr.write(f"{device}: {chosen.why}; {why}\n{going_on(state['step'], config.steps, newest)}")
         work = flops.per_token(model, first)
         learner = distributed.shard(model, device, config.parallel)
         computer = distributed.together(learner, torch.compile(learner) if config.compile else learner, losses, device)
@@ -137,6 +137,15 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any], Pa
         state = checkpoint.read_state(newest)
         checkpoint.check_identity(newest, state.get("identity", {}), identity)
     return state | {"identity": dict(identity)}, newest
+
+
+def going_on(done: int, steps: int, newest: Path | None) -> str:
+    """A line about what an earlier run left; empty where nothing."""
+    if newest is None:
+        return ""
+    if done < steps:
+        return f"{newest}: going on behind step {done} of {steps}\n"
+    return f"{newest}: {done} steps are done and {steps} were asked for, so nothing is left to learn\n"
 
 
 def settle(

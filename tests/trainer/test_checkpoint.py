@@ -129,6 +129,16 @@ def test_another_vocabulary_is_named_before_anything_is_read(parts, tmp_path):
         checkpoint.check_identity(path, stored, {**stored, "tokenizer": "bb22"})
 
 
+def test_of_many_settings_those_that_differ_are_named_and_no_others(parts, tmp_path):
+    path = save(parts, tmp_path, 1)
+    stored = {"batches": {"length": 256, "rows": 8, "seed": 1}, "model": {"width": 64}}
+    wanted = {"batches": {"length": 256, "rows": 4, "seed": 2}, "model": {"width": 64}}
+    with pytest.raises(CheckpointError) as refused:
+        checkpoint.check_identity(path, stored, wanted)
+    assert "with batches.rows 8, this run has 4 (also other: batches.seed); go on" in str(refused.value)
+    assert "length" not in str(refused.value)
+
+
 def test_what_is_no_trunk_is_not_loaded_as_one(parts, tmp_path):
     path = save(parts, tmp_path, 1)
     state = json.loads((path / "state.json").read_text())

@@ -75,6 +75,14 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(sizes, words, shards, tm
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_run_that_goes_on_or_has_nothing_left_to_learn_says_so(sizes, words, shards, tmp_path, capsys):
+    for steps, said in ((2, ""), (3, "going on behind step 2 of 3\n"), (1, "3 steps are done and 1 were asked for")):
+        train(fresh(sizes), words, shards, tmp_path, replace(CONFIG, steps=steps))
+        told = capsys.readouterr().err
+        assert said in told
+        assert ("going on" in told or "nothing is left" in told) == bool(said)
+
+
 def test_a_token_weighs_the_same_wherever_it_lands(model):
     rows = np.random.default_rng(1).integers(16, 500, (4, 12))
     targets = rows.copy()
