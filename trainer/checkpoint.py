@@ -149,7 +149,9 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: no readable state.json ({error}); name a folder {PREFIX}N of a run") from error
+        raise CheckpointError(
+            f"{path}: no readable state.json ({error}); remove this folder to use an earlier checkpoint"
+        ) from error
     return state
 
 

@@ -62,8 +62,9 @@ class Shard:
         if not path.is_file() and packed.is_file():
             with lzma.open(packed) as source, files.aside(path) as part, part.open("wb") as out:
                 shutil.copyfileobj(source, out)
-        if not path.is_file():
-            raise DataError(f"{path} is missing; copy it again or run `trainer tokenizer` again")
+        for needed in (path, path.with_suffix(".idx")):
+            if not needed.is_file():
+                raise DataError(f"{needed} is missing; copy it again or run `trainer tokenizer` again")
         if path.stat().st_size != 2 * entry.tokens:
             size = path.stat().st_size
             raise DataError(f"{path} has {size} bytes, shards.json says {2 * entry.tokens}; copy it again")
@@ -156,15 +157,19 @@ def open_shards(folder: Path, split: str, tokenizer: Tokenizer) -> list[Shard]:
     index = folder / "shards.json"
     if not index.is_file():
         raise DataError(f"{index} is missing; run `trainer tokenizer` first")
-    raw = json.loads(index.read_text(encoding="utf-8"))
+    try:
+        raw = json.loads(index.read_text(encoding="utf-8"))
+        entries = [Entry(**entry) for entry in raw["shards"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{index} is damaged ({error!r}); copy it again or run `trainer tokenizer` again") from error
     if raw.get("tokenizer") != tokenizer.identity:
         raise DataError(
             f"{folder} was made with tokenizer {raw.get('tokenizer')}, this one is {tokenizer.identity}; "
             "use the tokenizer.json beside it or run `trainer tokenizer` again"
         )
-    shards = [Shard(folder, Entry(**entry)) for entry in raw["shards"] if entry["split"] == split]
+    shards = [Shard(folder, entry) for entry in entries if entry.split == split]
     if not shards:
-        raise DataError(f"{folder} has no {split!r} shards; there are {sorted({e['split'] for e in raw['shards']})}")
+        raise DataError(f"{folder} has no {split!r} shards; there are {sorted({entry.split for entry in entries})}")
     return shards
 
 
@@ -267,6 +272,7 @@ def tokenize(plan: recipe.Recipe) -> Path:
     if not clean:
         raise DataError(f"{plan.out / 'clean'} holds no clean text; run `trainer corpus` first")
     words = train((text for path in clean for text in sample(path, config.sample_bytes)), vocabulary=config.vocabulary)
+    keep_trained(plan.out / "pretrain", words)
     words.save(plan.out / "tokenizer.json")
     stored = (
         Written(path.name.split(".")[-2], path.name.split(".")[0], text) for path in clean for text in sample(path, 0)
@@ -275,6 +281,20 @@ def tokenize(plan: recipe.Recipe) -> Path:
     entries = write(meter.passing(stored), words, plan.out / "shards", compress=config.compress)
     meter.report(entries, plan.out / "tokenizer.report.json", {"vocabulary": words.size})
     return plan.out / "tokenizer.json"
+
+
+def keep_trained(folder: Path, words: Tokenizer) -> None:
+    """Raise DataError where checkpoints stand that another tokenizer belongs to: without it they are lost."""
+    for state in sorted(folder.glob("step-*/state.json")):
+        try:
+            known = json.loads(state.read_text(encoding="utf-8"))["identity"]["tokenizer"]
+        except (ValueError, KeyError, TypeError):
+            continue  # whoever opens it will say what is wrong with it
+        if known != words.identity:
+            raise DataError(
+                f"{state.parent} was trained with tokenizer {known}, the clean text now gives {words.identity}, which "
+                f"would make it useless; nothing was written: choose another --out, or remove {folder} first"
+            )
 
 
 def sample(path: Path, most: int) -> Iterator[str]:

@@ -94,7 +94,10 @@ def first_process() -> bool:
 def check(model: Transformer, words: Tokenizer, config: FinetuneConfig, out: Path) -> None:
     """Refuse settings that do not fit the base."""
     if model.config.vocabulary != words.size:
-        raise DataError(f"the checkpoint has {model.config.vocabulary} tokens, {out}/tokenizer.json {words.size}")
+        raise DataError(
+            f"the checkpoint has {model.config.vocabulary} tokens, {out}/tokenizer.json {words.size}; "
+            "put back the tokenizer that it was trained with, or run `trainer pretrain` into another --out"
+        )
     if config.length > model.config.context:
         raise RecipeError(f"[finetune] length {config.length} is above the model's context {model.config.context}")
     unknown = sorted(set(config.shares) - set(KINDS))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from tests.trainer.office import page
+from tests.trainer.office import page, write_jsonl
 from trainer import data, tokenizer
 from trainer.data import Packed, Written
 from trainer.errors import DataError
+from trainer.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,36 @@ def test_a_truncated_shard_is_refused_with_both_sizes(words, texts, tmp_path):
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(DataError, match=f"has {2 * entries[0].tokens - 2} bytes, shards.json says"):
         data.open_shards(tmp_path / "s", "train", words)
+
+
+def test_a_damaged_index_and_a_missing_file_are_named(words, texts, tmp_path):
+    entries = data.write([Written("train", "rules", text) for text in texts], words, tmp_path)
+    lengths = (tmp_path / entries[0].file).with_suffix(".idx")
+    kept = lengths.read_bytes()
+    lengths.unlink()
+    with pytest.raises(DataError, match=r"\.idx is missing; copy it again or run `trainer tokenizer`"):
+        data.open_shards(tmp_path, "train", words)
+    lengths.write_bytes(kept)
+    for damaged in ("{", "[]", '{"shards": [{"file": "a"}]}'):
+        (tmp_path / "shards.json").write_text(damaged)
+        with pytest.raises(DataError, match=r"shards\.json is damaged .*run `trainer tokenizer` again"):
+            data.open_shards(tmp_path, "train", words)
+
+
+def test_a_tokenizer_that_checkpoints_belong_to_is_not_replaced(texts, tmp_path):
+    write_jsonl(tmp_path / "clean" / "rules.train.jsonl", [{"text": text} for text in texts])
+
+    def plan(vocabulary):
+        return Recipe("t", tmp_path, tmp_path, {"tokenizer": {"vocabulary": vocabulary}})
+
+    before = data.tokenize(plan(300)).read_bytes()
+    state = tmp_path / "pretrain" / "step-00000001" / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"identity": {"tokenizer": tokenizer.load(tmp_path / "tokenizer.json").identity}}))
+    data.tokenize(plan(300))  # the same again
+    with pytest.raises(DataError, match=r"step-00000001 was trained with tokenizer .* nothing was written: choose"):
+        data.tokenize(plan(290))
+    assert (tmp_path / "tokenizer.json").read_bytes() == before
 
 
 def test_too_little_text_for_a_row_is_refused(words, tmp_path):

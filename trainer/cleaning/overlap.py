@@ -52,7 +52,7 @@ def overlap_grams(data: Path, patterns: tuple[str, ...]) -> tuple[Hashes, dict[s
     unread: Counter[str] = Counter()
     paths = sorted({p for pattern in patterns for p in data.glob(pattern) if p.is_file()})
     if paths:
-        sys.stderr.write(f"evaluation  reading {len(paths):,} files first: what shares 13 words with them is left out\n")
+        sys.stderr.write(f"evaluation  reading {len(paths):,} files first: what shares 13 words with one is left out\n")
     for path in paths:
         text = plain.text_of(path)
         if text is None:
