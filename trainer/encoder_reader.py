@@ -91,8 +91,8 @@ class EncoderReader(nn.Module):
         model.name, model.threshold, model.settings = settings["name"], float(settings["threshold"]), settings
         return model.eval()
 
-    def export(self, folder: Path, settings: dict[str, Any], tokenizer: Path) -> None:
-        """Write a model folder by one rename; `settings` holds name, threshold, length and what the card states.
+    def export(self, folder: Path, settings: dict[str, Any], tokenizer: Path, *, card: str = "") -> None:
+        """Write a model folder by one rename; `settings` holds name, threshold, length and whatever config.json keeps.
 
         Raises CheckpointError where something else stands, or where the disk is full; what stood there stays.
         """
@@ -110,6 +110,8 @@ class EncoderReader(nn.Module):
             save_file(tensors, str(part / "model.safetensors"))
             files.write_text(part / "tokenizer.json", json.dumps(words_file, separators=(",", ":")))
             files.write_text(part / "config.json", json.dumps(full, indent=1) + "\n")
+            if card:
+                files.write_text(part / "README.md", card)
 
     @torch.inference_mode()
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from trainer import checkpoint, loop, lora, mixture, recipe, rows
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
 from trainer.errors import ANY, DataError, RecipeError, within
+from trainer.formats import reader_card
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
 from trainer.scoring.calibrate import fit_threshold
@@ -208,9 +210,7 @@ def reader(plan: recipe.Recipe) -> Path:
     model = EncoderReader(encoder)
     start_from(model, config.start)
     if not config.steps:  # nothing to learn: export the mean of earlier runs
-        return export(
-            plan.out / "model", config, model, dev=path.with_name("dev.jsonl"), base=base, state=spent(config)
-        )
+        return export(plan.out / "model", config, model, path, base=base, state=spent(config))
     batches = PairBatches(rows.read_rows(path), encoder, config)
     names = ("questions_per_step", "sources", "withheld", "length", "seed")
     identity = {
@@ -230,19 +230,22 @@ def reader(plan: recipe.Recipe) -> Path:
     if adapters:
         lora.save(model, plan.out / "adapter", adapters, about={"step": state["step"]})
         lora.merge(model)
-    return export(plan.out / "model", config, model, path.with_name("dev.jsonl"), base=base, state=state)
+    return export(plan.out / "model", config, model, path, base=base, state=state)
 
 
 def export(
-    folder: Path, config: ReaderConfig, model: EncoderReader, dev: Path, *, base: Path, state: Mapping[str, Any]
+    folder: Path, config: ReaderConfig, model: EncoderReader, learnt: Path, *, base: Path, state: Mapping[str, Any]
 ) -> Path:
-    """Fit the threshold on the dev rows beside the training rows and write the model folder."""
+    """Fit the threshold on the dev rows beside the training rows and write the model folder with its card."""
     model.eval()
     model.settings["length"] = config.serving_length
-    fitted = fit_threshold(model, rows.read_rows(dev))
+    fitted = fit_threshold(model, rows.read_rows(learnt.with_name("dev.jsonl")))
     kept = {key: state[key] for key in ("step", "tokens", "seconds", "joules", "energy_method", "precision")}
     settings = {"name": config.name, "threshold": fitted.threshold, "length": config.serving_length}
-    model.export(folder, {**settings, "calibration": fitted._asdict(), "training": kept}, base / "tokenizer.json")
+    about = {**settings, "calibration": fitted._asdict(), "training": kept}
+    licences = Counter(row.licence or "not stated" for row in rows.read_rows(learnt))
+    said = reader_card.plain(about, dict(licences.most_common()), base=base.name)
+    model.export(folder, about, base / "tokenizer.json", card=said)
     sys.stderr.write(f"{folder}: {json.dumps(settings)}\n")
     return folder
 

@@ -208,6 +208,9 @@ def test_the_encoder_reader_learns_by_adapters_and_serves_without_them(tmp_path)
     plan = recipe.Recipe("small", tmp_path, tmp_path, {"reader": settings})
     folder = reader.reader(plan)
     served = EncoderReader.from_folder(folder)
+    card = (folder / "README.md").read_text()
+    assert "Licences of the rows: CC0 (24)." in card
+    assert "kWh" in card
     plain, own = Encoder.from_folder(base).state_dict(), served.encoder.state_dict()
     assert plain.keys() == own.keys()
     assert not torch.allclose(own["layers.0.qkv.weight"], plain["layers.0.qkv.weight"], atol=1e-3)

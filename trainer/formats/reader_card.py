@@ -1,8 +1,10 @@
 """The card of an encoder reader: what it is made of, what it cost, how it scores.
 
+    trainer reader ─► plain      any reader: base, cost, licences of its rows, threshold
     python -m trainer.formats.reader_card --folder models/base --report runs/reader/rows/report.json
+                   ─► card       the shipped one, whose making it tells, with its benchmarks
 
-Takes   a model folder, the reports of the rows it learnt from, and results of benchmarks as JSON (those that exist).
+Takes   for the shipped one its folder, the reports of the rows it learnt from, and results of benchmarks as JSON.
 Gives   README.md in the folder.
 Refuses a folder without config.json.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,40 @@ SCORES = {
     "refusal_balanced_accuracy": "balanced accuracy, answer or refuse, by support alone (long_answers_and_refusals), %",
     "risk_coverage_area": "area under the risk-coverage curve there (lower is better)",
 }
+
+
+SPENT = ["steps", "tokens", "hours", "kWh", "how the energy is known", "precision"]
+
+
+def plain(config: Mapping[str, Any], licences: Mapping[str, int], *, base: str) -> str:
+    """The card that `trainer reader` writes. config: what its config.json holds; licences: rows of each."""
+    spent, fitted = config["training"], config["calibration"]
+    cost = [
+        f"{spent['step']:,}",
+        f"{spent['tokens']:,}",
+        f"{spent['seconds'] / 3600:.2f}",
+        f"{spent['joules'] / 3.6e6:.4f}",
+        spent["energy_method"],
+        spent["precision"],
+    ]
+    terms = ", ".join(f"{name} ({count:,})" for name, count in licences.items()) or "not known"
+    return f"""# {config["name"]}
+
+A reader for passages: given a question and passages it says which passage answers, with which words, and whether any
+does. It writes nothing of its own, and it errs: show the quoted words with every answer.
+
+Started from the encoder `{base}` and fine-tuned by `trainer reader`. The licence of the weights is for their maker to
+state; the base's and those of the rows bear on it.
+
+{table(SPENT, [cost])}
+
+Licences of the rows: {terms}.
+
+Answers are given from support {config["threshold"]}. On the {fitted["readings"]:,} dev readings by which that was
+chosen {100 * fitted["right"]:.1f}% are answered rightly, {100 * fitted["wrong"]:.1f}% wrongly and
+{100 * fitted["refused"]:.1f}% refused; figures by which a threshold was chosen flatter. Not measured otherwise:
+`trainer evaluate` does.
+"""
 
 
 def card(config: dict[str, Any], reports: list[dict[str, Any]], results: Path) -> str:
@@ -84,7 +121,7 @@ docs/experiments.md tells why.
 
 {
         table(
-            ["steps", "tokens", "hours of one core", "kWh", "how the energy is known", "precision"],
+            ["steps", "tokens", "hours of one core", *SPENT[3:]],
             [
                 [
                     f"{spent['step']:,}",
