@@ -41,6 +41,14 @@ def test_a_folder_is_read_with_everything_below_it(tmp_path):
     assert sorted(run(tmp_path)[0]) == sorted(page(seed) for seed in (1, 2, 3, 5))
 
 
+def test_blank_lines_are_no_documents(tmp_path):
+    row = json.dumps({"text": page(1)}).encode()
+    raw(tmp_path, text=b"\n" + row + b"\n \r\n\n")
+    texts, report = run(tmp_path)
+    assert texts == [page(1)]
+    assert report["documents"] == 1
+
+
 @pytest.fixture
 def earlier(tmp_path):
     """A clean folder from an earlier run, and a new source beside the old one."""

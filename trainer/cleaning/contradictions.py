@@ -91,7 +91,7 @@ def keys(row: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 def asked(path: Path, row: dict[str, Any]) -> Asked:
     """A row as it is compared."""
-    given = row.get("answers", [row["answer"]] if row.get("answer") else [])
+    given = row.get("answers") or ([row["answer"]] if row.get("answer") else [])
     texts = [str(answer["text"] if isinstance(answer, dict) else answer) for answer in given]
     if row.get("answerable") is False:
         texts = []

@@ -150,8 +150,8 @@ def lines(path: Path, longest: int, at: Callable[[int], object] = int) -> Iterat
                     size += len(line)
                     if not line:
                         break
-                where = f"{path}, line {number}"
-                yield Item(b"" if size > longest else line, where, "", size)
+                if size > longest or line.strip():  # a blank line is no document
+                    yield Item(b"" if size > longest else line, f"{path}, line {number}", "", size)
                 at(disk.tell())
     except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged after line {number} ({error}); copy it again") from error
