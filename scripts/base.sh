@@ -1,7 +1,7 @@
 #!/bin/sh
 # The recipe of record for a trunk on one GPU. Two machines: `prepare` needs the raw data and all packages, `train` needs
 # Python with torch, numpy, tokenizers and safetensors, and OUT as `prepare` left it (carry tokenizer.json, shards/*.xz,
-# shards/*.idx, shards/shards.json, rows/ and clean/report.json). `train` may be stopped and started again at any time.
+# shards/*.idx, shards/shards.json, rows/, dialogue/ and clean/report.json). `train` may be stopped and started again at any time.
 #   scripts/base.sh prepare|train [CONFIG] [DATA] [OUT] [SECTION.KEY=VALUE ...]
 # Rehearsal on a CPU: scripts/base.sh prepare configs/tiny.toml && scripts/base.sh train configs/tiny.toml
 set -eu
@@ -13,7 +13,7 @@ overrides=
 for setting in "$@"; do overrides="$overrides --set $setting"; done
 
 case $part in
-    prepare) stages="corpus data mixture" ;;
+    prepare) stages="corpus data mixture teaching.dialogue" ;;
     train) stages="pretrain finetune evaluate export" ;;
     *) echo "$part: say prepare or train" >&2; exit 2 ;;
 esac
