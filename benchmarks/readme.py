@@ -123,8 +123,8 @@ def training() -> str:
     return (
         f"Pretraining a model of {found['parameters']['ours'] / 1e6:.0f} million parameters on {found['threads']} "
         f"thread(s): {found['ratio_to_trainer']:.1f} times the tokens a second of `transformers.Trainer` with its "
-        f"defaults, same layout, data and steps, the two taking turns, at {found['loss_ratio']:.2f} of its held-out loss "
-        f"after {found['steps']} steps. {source(found)}\n"
+        f"defaults, same layout, data and steps, the two taking turns, at {found['loss_ratio']:.2f} of its held-out "
+        f"loss after {found['steps']} steps. {source(found)}\n"
     )
 
 
