@@ -58,7 +58,7 @@ _SCOPE = """
 
 def now() -> str:
     """The time as it is stored: ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")  # two changes in a millisecond keep their order
 
 
 @dataclass(frozen=True, slots=True)

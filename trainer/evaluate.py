@@ -88,7 +88,7 @@ def score_run(plan: recipe.Recipe, config: EvaluateConfig, path: Path) -> dict[s
         raise CheckpointError(f"{plan.out} holds no checkpoint; run `trainer pretrain` first")
     model = checkpoint.load(newest).to(pick_device("auto")).eval()
     held = data.open_shards(plan.out / "shards", "held", words)
-    found = bits.of_shards(model, held, words, rows=config.text_rows, length=config.length)
+    found = bits.of_shards(model, held, words, rows=config.text_rows, length=min(config.length, model.config.context))
     result: dict[str, Any] = {
         "checkpoint": newest.name,
         "stage": folder.name,

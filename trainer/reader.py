@@ -14,6 +14,7 @@ Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
@@ -215,8 +216,8 @@ def reader(plan: recipe.Recipe) -> Path:
     names = ("questions_per_step", "sources", "withheld", "length", "seed")
     identity = {
         "base": base.name,
-        "start": [folder.name for folder in config.start],
-        "rows": len(batches.rows),
+        "start": [digest(folder / "model.safetensors") for folder in config.start],
+        "rows": digest(path),
         "batches": {n: getattr(config, n) for n in names},
     }
     adapters = None
@@ -231,6 +232,12 @@ def reader(plan: recipe.Recipe) -> Path:
         lora.save(model, plan.out / "adapter", adapters, about={"step": state["step"]})
         lora.merge(model)
     return export(plan.out / "model", config, model, path, base=base, state=state)
+
+
+def digest(path: Path) -> str:
+    """Hash of a file: a run goes on with the very rows and weights that it began with."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
 
 
 def export(

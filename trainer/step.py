@@ -154,9 +154,7 @@ def summed(groups: Any) -> dict[str, float]:
     return sums
 
 
-def bytes_of_a_row(
-    model: nn.Module, losses: Losses, batch: Batch, *, device: torch.device, precision: str
-) -> int:
+def bytes_of_a_row(model: nn.Module, losses: Losses, batch: Batch, *, device: torch.device, precision: str) -> int:
     """What one row of a separable batch keeps between its forward and its backward pass."""
     row = Batch({name: array[:1] for name, array in batch.arrays.items()}, {}, 0, batch.kind)
     alone = Step(lambda arrays, kind: losses(model, arrays, kind), {}, device, precision)

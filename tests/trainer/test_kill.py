@@ -109,7 +109,7 @@ def assert_as_if_never_stopped(folder: Path, name: str) -> None:
 
 
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(place):
-    events = [10, 31, 4, 13, 24, 42, 15]  # each a death of the same run, at other places of saving and going on
+    events = [10, 31, 4, 13, 24, 42, 15, 33]  # each a death of the same run, at other places of saving and going on
     told = killed(place, [f"often:{event}" for event in events])
     assert {signal_number for _, signal_number, _ in told} == {signal.SIGKILL}
     half = [left for _, _, left in told if any(name.startswith("part-") for name in left)]

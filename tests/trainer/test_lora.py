@@ -220,3 +220,20 @@ def test_the_encoder_reader_learns_by_adapters_and_serves_without_them(tmp_path)
     lora.merge(again)
     for name, weight in again.encoder.state_dict().items():  # the folder holds fp16 and int8
         assert torch.allclose(weight, own[name], atol=0.02 if name == "words.weight" else 2e-3), name
+
+
+def test_a_reader_goes_on_with_the_very_rows_it_began_with(tmp_path):
+    base, found = bert_folder(tmp_path / "bert"), []
+    for seed in range(12):
+        raw = question(seed)
+        start = raw["answers"][0]["start"]
+        span = (start, start + len(raw["answers"][0]["text"]))
+        found.append(Example(raw["question"], "", raw["context"], (span,), "office", "CC0"))
+    made = list(rows.with_near_misses(found, misses=1, seed=1))
+    settings = {"base": str(base), "steps": 2, "questions_per_step": 4, "precision": "fp32", "device": "cpu"}
+    for name in ("train", "dev"):
+        rows.write_rows(made, tmp_path / "rows" / f"{name}.jsonl")
+    reader.reader(recipe.Recipe("small", tmp_path, tmp_path, {"reader": settings}))
+    rows.write_rows([*made[1:], made[0]], tmp_path / "rows" / "train.jsonl")  # as many, in another order
+    with pytest.raises(CheckpointError, match="rows"):
+        reader.reader(recipe.Recipe("small", tmp_path, tmp_path, {"reader": {**settings, "steps": 3}}))
