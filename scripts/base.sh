@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 part=${1:?prepare or train} config=${2:-configs/30m.toml} data=${3:-../shared/data}
 out=${4:-runs/$(basename "$config" .toml)} python=${PYTHON:-.venv/bin/python}
 [ $# -gt 4 ] && shift 4 || shift $#
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # on a CPU threads wait for each other wherever anything else runs
 overrides=
 for setting in "$@"; do overrides="$overrides --set $setting"; done
 
