@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from trainer import files, recipe
+from trainer import files, folders, recipe
 from trainer.cleaning import balance, contradictions, corpus_page, sources
 from trainer.cleaning.copies import Seen
 from trainer.cleaning.corpus_report import Report
@@ -83,7 +83,8 @@ def corpus(plan: recipe.Recipe) -> Path:
     files.write_json(part / "report.json", summary)
     if config.page:
         write_page(part / "report.html", summary)
-    return put_in_place(part, plan.out / "clean")
+    folders.replace(plan.out / "clean", part)
+    return plan.out / "clean"
 
 
 def checked(config: CorpusConfig) -> CorpusConfig:
@@ -169,18 +170,6 @@ def write_page(path: Path, summary: dict[str, Any]) -> None:
         files.write_text(path, corpus_page.page(summary))
     else:
         sys.stderr.write('corpus  no report.html: it needs matplotlib (pip install "groundling[train]")\n')
-
-
-def put_in_place(part: Path, folder: Path) -> Path:
-    """Let a complete folder take the place of the former one."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    files.flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-    return folder
 
 
 def cpu_seconds() -> float:

@@ -50,10 +50,10 @@ def exported(folder: Path, *, kind: str) -> Iterator[Path]:
 
 
 def replace(folder: Path, part: Path) -> None:
-    """Put a finished folder in the place of an older one."""
+    """Put a finished folder in the place of an older one. Killed in between, the older one waits aside, whole."""
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    if folder.exists():  # else what lies aside is all there is: a run was killed between the two renames
+        shutil.rmtree(old, ignore_errors=True)
         folder.replace(old)
     try:
         part.replace(folder)
