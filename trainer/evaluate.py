@@ -31,7 +31,7 @@ from trainer.chat import MOST_SOURCES, Source
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerError, in_a_line
 from trainer.machine import pick_device
-from trainer.reading import SourceReader, TrunkReader
+from trainer.reading import TrunkReader
 from trainer.rows import ReadingRow
 from trainer.scoring import bits, evaluation_page, evidence, outcomes, questions, quotations
 from trainer.scoring.calibrate import fit_threshold
@@ -119,11 +119,6 @@ def cases(examples: Sequence[ReadingRow], config: EvaluateConfig) -> list[Case]:
         answers = [row.sources[0][1][start:end] for start, end in row.spans] if gold else []
         made.append(Case(row.question, shown, at, answers))
     return made
-
-
-def score_reader(reader: SourceReader, asked: Sequence[Case], *, threshold: float) -> dict[str, Any]:
-    """Percentages of one reader that answers where its support reaches the threshold."""
-    return outcomes.report(outcomes.ask(reader, asked, title="reading"), threshold)
 
 
 def score_rows(opened: Opened, asked: Sequence[Case], config: EvaluateConfig, threshold: float) -> dict[str, Any]:

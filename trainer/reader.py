@@ -14,7 +14,6 @@ Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import sys
@@ -29,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer import checkpoint, loop, lora, mixture, recipe, rows
+from trainer import checkpoint, files, loop, lora, mixture, recipe, rows
 from trainer.encoder import Encoder, packaged_encoder
 from trainer.encoder_reader import EncoderReader, encode_pair
 from trainer.errors import ANY, DataError, RecipeError, within
@@ -236,8 +235,7 @@ def reader(plan: recipe.Recipe) -> Path:
 
 def digest(path: Path) -> str:
     """Hash of a file: a run goes on with the very rows and weights that it began with."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    return files.sha256(path)[:16]
 
 
 def export(

@@ -106,10 +106,7 @@ def check(config: SynthesizeConfig) -> None:
 
 def prepare(work: Path, config: SynthesizeConfig) -> None:
     """Make the folder of finished shelves, or empty one that other settings or passages left behind."""
-    with config.source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    with (config.model / "config.json").open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
+    digest, model = files.sha256(config.source), files.sha256(config.model / "config.json")
     settings = {k: v for k, v in asdict(config).items() if k not in ("rows", "passages", "workers")}
     identity = json.loads(json.dumps({"passages": digest, "config.json": model, **settings}, default=str))
     note = work / "identity.json"

@@ -149,7 +149,7 @@ def identity(folder: Path, model: Any) -> str:
     """How an index names this embedder: the same string as `rag/embed.py` gives it (tests/rag/test_embed.py)."""
     name, sha256, pooling = SHIPPED
     weights = folder / "model.safetensors"
-    if weights.is_file() and checksums.digest(weights) == sha256:
+    if weights.is_file() and files.sha256(weights) == sha256:
         return f"{name}/{sha256[:12]}/{pooling}"
     digest = hashlib.sha256()
     for key, tensor in sorted(model.state_dict().items()):
@@ -170,7 +170,7 @@ def write(folder: Path, side: Side, about: Mapping[str, Any], card: str) -> Path
             "side": "query",
             "base": side.identity,
             "method": side.method,
-            "weights_sha256": checksums.digest(part / "model.safetensors"),
+            "weights_sha256": files.sha256(part / "model.safetensors"),
         }
         files.write_json(part / folders.MARK, {**described, **about})
         files.write_text(part / "README.md", card)

@@ -15,7 +15,6 @@ Formats conversations: dialogue.py; plain text: `{"text": ...}`, other keys are 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections import Counter
@@ -196,8 +195,7 @@ class Lessons:
 
 def hashed(path: Path) -> str:
     """Hash of a file: other rows are another run."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    return files.sha256(path)[:16]
 
 
 def licences(plan: recipe.Recipe, taught: Iterable[str]) -> dict[str, dict[str, int]]:
