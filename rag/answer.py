@@ -1,7 +1,7 @@
 """A question becomes a cited answer, as a stream of events.
 
-    standalone ─► retrieve ─► fit ─► read ─► rerank ─► support? ─► compose ─► check ─► speak ─► audit
-    Searching ······ Found ······························································ Text* Quoted* Done
+    standalone ─► recall ─► retrieve ─► fit ─► read ─► rerank ─► support? ─► compose ─► check ─► speak ─► audit
+               Searching ······ Found ···························································· Text* Quoted* Done
 
 Takes   an open library's parts, a question and the turns before it, and who asks in which collection.
 Gives   the events of `rag/types.py` in that order. Every quotation was compared byte for byte with its document just
@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, generate, prompt, quote, wording
+from rag import cite, generate, prompt, quote, remembered, wording
+from rag.audit import ASKED
 from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
@@ -31,6 +32,7 @@ from rag.types import (
     Citation,
     Done,
     Event,
+    Fact,
     Found,
     Hit,
     Message,
@@ -58,11 +60,13 @@ class Course:
     parts: Parts
     reader: Reader
     asked: str
-    standalone: str
+    alone: str  # the question as it stands alone: what is shown, sent outside and kept
     history: Sequence[Message]
     collection: str | None
     person: str
     documents: cite.Documents
+    recalled: tuple[Fact, ...] = ()  # what this person asked to be remembered and the question needs
+    standalone: str = ""  # `alone` with what these add: what is searched and read
     began: float = field(default_factory=time.perf_counter)
     generation: int = 0
     timings: dict[str, float] = field(default_factory=dict)
@@ -74,6 +78,7 @@ class Course:
     features: tuple[float, ...] = ()  # what the confidence rests on
     confidence: float = 0.0
     speaker: str = ""
+    purpose: str = ASKED
     notices: list[str] = field(default_factory=list)
 
     def lap(self, name: str) -> None:
@@ -90,17 +95,22 @@ def answer(
     collection: str | None = None,
     person: str | None = None,
     speaker: SpanSpeaker | None = None,
+    purpose: str = ASKED,
 ) -> Generator[Event]:
-    """Answer one question. `speaker` words the answer by other rules than the default ones."""
+    """Answer one question. `speaker` words the answer by other rules than the default ones.
+
+    `purpose` stands in the audit: what is asked to measure (evaluated, replayed) is no question of a person.
+    """
     if parts.reader is None:
         raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")
     own = speaker or SpanSpeaker()
     course = Course(
         parts, parts.reader, question, standalone(question, history), history, collection, person or LOCAL_OWNER,
-        documents=cite.Documents(parts.catalogue, most=generate.CITED), speaker=own.name,
+        documents=cite.Documents(parts.catalogue, most=generate.CITED), speaker=own.name, purpose=purpose,
     )  # fmt: skip
-    yield Searching(course.standalone)
     course.generation = parts.refresh()
+    _recall(course, (None if purpose == ASKED else ()) if recall is None else recall)
+    yield Searching(course.alone, tuple(fact.text for fact in course.recalled))
     found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
     course.read = prompt.fit(course.standalone, found).hits
     course.lap("search")
@@ -119,6 +129,16 @@ def answer(
         yield from _speak(course, spoken.words, citations)
     else:
         yield from _speak_outside(course, outside, spoken.words, citations)
+
+
+def _recall(course: Course, allowed: Collection[str] | None) -> None:
+    """Add what this person asked to be remembered, where the question needs it; `allowed` are ids, None all of them."""
+
+    def search(words: str) -> list[Hit]:
+        return retrieve(words, parts=course.parts, collection=course.collection, person=course.person)
+
+    kept = remembered.among(remembered.facts(course.parts.catalogue, person=course.person), allowed)
+    course.standalone, course.recalled = remembered.recall(course.alone, kept, search)
 
 
 def _read(course: Course) -> None:
@@ -218,7 +238,7 @@ def _speak_outside(course: Course, outside: Speaker, words: str, citations: tupl
     said: list[str] = []
     footnotes = Footnotes(course.passages)
     try:
-        for sentence in whole(outside.say(course.standalone, course.reading.spans, course.passages)):
+        for sentence in whole(outside.say(course.alone, course.reading.spans, course.passages)):
             if not said and sentence.strip(' "').startswith(REFUSAL.rstrip(".")):
                 course.speaker = outside.name
                 yield from _refuse(course, f"{outside.name} found no answer in the passages.")
@@ -275,11 +295,12 @@ def _finish(
         index_generation=course.generation,
         timings_ms=course.timings,
         question=course.asked,
-        standalone=course.standalone,
+        standalone=course.alone,
         nearest=nearest,
         reason=reason,
         notices=tuple(course.notices),
         query_side=course.parts.embedder.query_side,
+        remembered=tuple(fact.id for fact in course.recalled),
     )
     return replace(result, answer_id=course.parts.audit.record("answer", course.person, _payload(course, result)))
 
@@ -289,8 +310,10 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
     settings = course.parts.settings
     spans = [[course.hits[s.passage].passage.id, s.start, s.end, round(s.score, 6)] for s in course.reading.spans[:20]]
     return {
+        "purpose": course.purpose,
         "question": course.asked,
-        "standalone": course.standalone,
+        "standalone": course.alone,
+        "remembered": [fact.id for fact in course.recalled],
         "history": [[turn.question, turn.answer] for turn in course.history],
         "collection": course.collection,
         "generation": course.generation,

@@ -22,6 +22,7 @@ from rag.catalogue import Catalogue, now
 from rag.errors import NotFound
 from rag.types import LOCAL_OWNER
 
+ASKED = "asked"  # the purpose of an answer to a person; others measure: evaluated, replayed
 _COLUMNS = "seq, id, kind, at, person, payload_hash, previous_seal, seal, payload"
 
 

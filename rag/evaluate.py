@@ -32,8 +32,8 @@ FIRST = 5  # passages that count for recall
 class Asked(Protocol):
     """What is evaluated: a library, or anything that streams answers as it does."""
 
-    def stream(self, question: str, *, history: Sequence[Message]) -> Iterator[Event]:
-        """The events of one answer."""
+    def stream(self, question: str, *, history: Sequence[Message], purpose: str) -> Iterator[Event]:
+        """The events of one answer; `purpose` tells the audit that no person asked."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def evaluate(library: Asked, rows: Sequence[Row], *, progress: Callable[[int, in
 def _ask(library: Asked, row: Row) -> tuple[Answer, tuple[Hit, ...]]:
     history = [Message(turn["question"], turn["answer"]) for turn in row.get("history") or ()]
     hits: tuple[Hit, ...] = ()
-    for event in library.stream(row["question"], history=history):
+    for event in library.stream(row["question"], history=history, purpose="evaluated"):
         if isinstance(event, Found):
             hits = event.hits
         elif isinstance(event, Done):

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rag import feedback, memory
-from rag.audit import Audit
+from rag.audit import ASKED, Audit
 from rag.catalogue import Catalogue
 from rag.config import Endpoint, Settings
 from rag.errors import ModelError
@@ -158,13 +158,20 @@ class Library:
         raise AssertionError("an answer's events end with Done")
 
     def stream(
-        self, question: str, *, history: History = (), collection: str | None = None, person: str | None = None
+        self,
+        question: str,
+        *,
+        history: History = (),
+        collection: str | None = None,
+        person: str | None = None,
+        purpose: str = ASKED,
     ) -> Iterator[Event]:
-        """The answer as it comes; closing the generator stops it."""
+        """The answer as it comes; closing the generator stops it. `purpose` goes to the audit: see `insight`."""
         from rag.answer import answer
 
         turns = tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
-        return answer(self._model_parts(), question, history=turns, collection=collection, person=person)
+        parts = self._model_parts()
+        return answer(parts, question, history=turns, collection=collection, person=person, purpose=purpose)
 
     def rate(
         self,

@@ -54,7 +54,9 @@ def replay(parts: Parts, answer_id: str) -> Replayed:
     person = next(entry.person for entry in parts.audit.entries(kind="answer") if entry.id == answer_id)
     then = replace(parts, settings=parts.settings.but(**asked["settings"]))
     history = [Message(*turn) for turn in asked["history"]]
-    events = answer(then, asked["question"], history=history, collection=asked["collection"], person=person)
+    events = answer(
+        then, asked["question"], history=history, collection=asked["collection"], person=person, purpose="replayed"
+    )
     now = next(event.answer for event in events if isinstance(event, Done))
     return Replayed({**asked["answer"], "answer_id": answer_id}, now.as_dict())
 

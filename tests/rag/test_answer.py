@@ -214,7 +214,11 @@ def test_every_answer_and_refusal_is_audited_with_what_replays_it(parts: Parts) 
         assert kept["answer"]["answer"] == result.text
         assert all(len(read["sha256"]) == 64 for read in kept["passages"])
         assert {read["id"] for read in kept["passages"]} >= {span[0] for span in kept["spans"]}
+        assert kept["purpose"] == "asked"
         assert replay(parts, result.answer_id).same
+        again = next(parts.audit.entries(newest_first=True)).payload
+        assert again is not None
+        assert again["purpose"] == "replayed"  # nobody asked it a second time
     assert parts.audit.verify() == []
     newest = next(parts.audit.entries(newest_first=True))
     assert newest.kind == "answer"

@@ -21,7 +21,8 @@ class Fixed:
         self.answers = answers
         self.histories: list[Sequence[Message]] = []
 
-    def stream(self, question: str, *, history: Sequence[Message]) -> Iterator[Event]:
+    def stream(self, question: str, *, history: Sequence[Message], purpose: str) -> Iterator[Event]:
+        assert purpose == "evaluated"
         text, abstained, document = self.answers[question]
         self.histories.append(history)
         hits = tuple(
