@@ -20,6 +20,15 @@ from rag.types import LOCAL_OWNER
 
 Ids = npt.NDArray[np.int64]
 
+# One name and version means one text, also where two collections hold it: readable in one of them is readable.
+_VERSION = """
+    select 1 from documents d where d.name = :name and d.version = :version
+    and (d.access = '[]' or exists (select 1 from json_each(d.access) where value = :person))
+    and not exists (
+        select 1 from documents c where c.collection = d.collection and c.source = d.source and c.path = d.path
+        and c.current = 1 and c.access <> '[]' and not exists (select 1 from json_each(c.access) where value = :person)
+    )"""
+
 _kept: WeakKeyDictionary[Catalogue, tuple[int, dict[tuple[str | None, str | None], Ids]]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -58,3 +67,14 @@ def may_read(catalogue: Catalogue, person: str | None, document: int) -> bool:
     """May `person` open this document?"""
     readers = readers_of(catalogue, document)
     return person is None or person == LOCAL_OWNER or not readers or person in readers
+
+
+def may_read_version(catalogue: Catalogue, person: str | None, name: str, version: int) -> bool:
+    """May `person` read what `name` says in `version`? A former version asks for the rights of the present one too.
+
+    Also of a document that was removed since: what an answer quoted from it is no one else's business either.
+    """
+    if person is None or person == LOCAL_OWNER:
+        return True
+    row = catalogue.db.execute(_VERSION, {"name": name, "version": version, "person": person}).fetchone()
+    return row is not None

@@ -144,3 +144,56 @@ def m002_people(db: Connection) -> None:
         create index judgements_by_answer on judgements (answer_id)
         """,
     )
+
+
+@MIGRATIONS.append
+def m003_judgements(db: Connection) -> None:
+    """Judgements that can be reviewed, edited and compared; what each bundle for training held.
+
+    Marked words are kept as a place in a document, not as a copy: they are erased with the document. What a person
+    wrote beside an answer is erased together with the answer, whoever erases it.
+    """
+    _run(
+        db,
+        """
+        -- kind: rating, or choice between two answers; then other_id is the answer not chosen, side (a or b) where the
+        -- chosen one was shown. state: new, accepted, rejected. editor: who changed it last.
+        alter table judgements rename column correction to better;
+        alter table judgements add column kind text not null default 'rating';
+        alter table judgements add column other_id text references audit (id);
+        alter table judgements add column side text;
+        alter table judgements add column marked_document integer references documents (id);
+        alter table judgements add column marked_start integer;
+        alter table judgements add column marked_stop integer;
+        alter table judgements add column state text not null default 'new';
+        alter table judgements add column reviewer text;
+        alter table judgements add column reviewed_at text;
+        alter table judgements add column note text;
+        alter table judgements add column editor text;
+        alter table judgements add column edited_at text;
+        alter table judgements add column withdrawn_at text;
+        create unique index one_rating on judgements (answer_id, person) where withdrawn = 0 and kind = 'rating';
+        create index judgements_by_state on judgements (state, withdrawn);
+        create table bundles (                 -- what left the library for training
+            id text primary key,               -- sha256 over the members of the file
+            at text not null,
+            person text not null,
+            generation integer not null
+        );
+        create table bundle_judgements (
+            bundle_id text not null references bundles (id),
+            judgement_id text not null,
+            primary key (bundle_id, judgement_id)
+        ) without rowid;
+        create table bundle_documents (        -- ids of versions; a document stays on its side of the split
+            bundle_id text not null references bundles (id),
+            document_id integer not null,
+            held integer not null,             -- 1: for evaluation only
+            primary key (bundle_id, document_id)
+        ) without rowid
+        """,
+    )
+    db.execute(
+        "create trigger judged_words_go_with_the_answer after update of payload on audit when new.payload is null begin"
+        " update judgements set better = null, note = null where answer_id = new.id or other_id = new.id; end"
+    )

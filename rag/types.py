@@ -221,6 +221,7 @@ class Answer:
     reason: str | None = None  # why it abstained, in one sentence for people
     notices: tuple[str, ...] = ()  # e.g. the outside endpoint failed and our own model answered
     query_side: str = ""  # name and hash of the tuned query side that embedded the question; "" without one
+    remembered: tuple[str, ...] = ()  # ids of the facts it used; their words stand in one place only, with the person
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of the command line and HTTP."""
@@ -245,6 +246,8 @@ class Answer:
             result["reason"] = self.reason
         if self.query_side:
             result["query_side"] = self.query_side
+        if self.remembered:
+            result["remembered"] = list(self.remembered)
         if self.notices:
             result["notices"] = list(self.notices)
         return result
@@ -258,6 +261,7 @@ class Searching:
     """The question as it will be searched; differs from the asked one for follow-ups."""
 
     question: str
+    remembered: tuple[str, ...] = ()  # what the person asked to be remembered and this question needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,15 +351,37 @@ class Speaker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a person thought of one answer."""
+class Marked:
+    """Words of a document that a person pointed at: `library.document(document, version).text[start:end] == quote`."""
 
-    answer_id: str
-    verdict: str  # up or down
+    document: str
+    version: int
+    start: int
+    end: int
+    quote: str = ""  # empty where the document was removed since: then its words are nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a person thought of one answer, or which of two answers was the better one."""
+
+    answer_id: str  # of a choice: the answer that was preferred
+    verdict: str  # of a rating: up or down; of a choice: chosen, or equal
     reason: str | None = None  # one of feedback.REASONS
-    correction: str | None = None
+    better: str | None = None  # what the answer should have said
     person: str = LOCAL_OWNER
     at: str = ""
+    id: str = ""
+    kind: str = "rating"  # or choice
+    other: str | None = None  # of a choice: the answer that was not preferred
+    side: str | None = None  # of a choice: a or b, where the preferred answer was shown; None: equal
+    marked: Marked | None = None  # the right words, in their document
+    state: str = "new"  # accepted, rejected; nothing but what was accepted ever trains a model
+    reviewer: str | None = None
+    reviewed_at: str | None = None
+    note: str | None = None  # the reviewer's
+    editor: str | None = None  # who changed it last
+    edited_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,3 +393,13 @@ class Conversation:
     person: str
     updated_at: str
     turns: tuple[dict[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a person asked to be remembered, in one sentence."""
+
+    id: str
+    text: str
+    at: str
+    edited_at: str | None = None

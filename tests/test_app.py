@@ -241,7 +241,7 @@ def test_a_thumb_down_is_stored_with_its_reason_and_correction_and_can_be_taken_
     press(page, f"send-{answer_id}")
     made = library().judgement(answer_id)
     assert made is not None
-    assert (made.verdict, made.reason, made.correction) == ("down", "wrong_words", "Say it shorter.")
+    assert (made.verdict, made.reason, made.better) == ("down", "wrong_words", "Say it shorter.")
     assert not page.text_area  # the form is gone
     page.feedback(key=f"verdict-{answer_id}").set_value(None)
     shown(page)
