@@ -96,10 +96,12 @@ def answer(
     person: str | None = None,
     speaker: SpanSpeaker | None = None,
     purpose: str = ASKED,
+    recall: Collection[str] | None = None,
 ) -> Generator[Event]:
     """Answer one question. `speaker` words the answer by other rules than the default ones.
 
     `purpose` stands in the audit: what is asked to measure (evaluated, replayed) is no question of a person.
+    `recall` are the ids of remembered facts that may be used: none where nobody asks, all of this person's otherwise.
     """
     if parts.reader is None:
         raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,14 @@ class Audit:
         with self._catalogue.atomic() as db:
             db.execute("update audit set payload = null where id = ?", (entry,))
             self.record("erased", person, {"entry": entry})
+
+    def erase_all(self, entries: Collection[str], *, person: str | None = None, why: str) -> None:
+        """Overwrite the contents of several events; one event says how many there were, and why."""
+        if not entries:
+            return
+        with self._catalogue.atomic() as db:
+            db.executemany("update audit set payload = null where id = ?", [(entry,) for entry in entries])
+            self.record("erased", person, {"entries": sorted(entries), "why": why})
 
     def head(self) -> str:
         """The newest seal: whoever keeps it can show later that nothing before it was cut off."""

@@ -210,6 +210,13 @@ def topic(question: str, answer: str, asked: str) -> str:
     return "; ".join(part for part in (", ".join(carried), *added) if part)
 
 
+def phrases(text: str) -> list[str]:
+    """The noun phrases of a sentence; where it has none, the vague words that are left ("part time")."""
+    words = _words(text)
+    found = _phrases(words) or [[word for word in words if word.part == "vague"]]
+    return [" ".join(word.text for word in phrase) for phrase in found if phrase]
+
+
 def _note(text: str, known: frozenset[str], most: int) -> list[str]:
     """The noun phrases of a question or sentence, as many as fit; its other content where it has none."""
     words = _words(text)

@@ -16,7 +16,10 @@ from rag.errors import NotFound
 from rag.parts import Parts
 from rag.types import Done, Message
 
-CIRCUMSTANCES = (("model", "model"), ("query_side", "query side"), ("index_generation", "index generation"))
+CIRCUMSTANCES = (
+    ("model", "model"), ("query_side", "query side"), ("index_generation", "index generation"),
+    ("remembered", "remembered facts"),
+)  # fmt: skip
 _SHOWN = ("document", "version", "page", "start", "end", "quote")  # of a citation; scores may differ in the last bit
 
 
@@ -55,8 +58,9 @@ def replay(parts: Parts, answer_id: str) -> Replayed:
     then = replace(parts, settings=parts.settings.but(**asked["settings"]))
     history = [Message(*turn) for turn in asked["history"]]
     events = answer(
-        then, asked["question"], history=history, collection=asked["collection"], person=person, purpose="replayed"
-    )
+        then, asked["question"], history=history, collection=asked["collection"], person=person, purpose="replayed",
+        recall=asked.get("remembered", ()),
+    )  # fmt: skip
     now = next(event.answer for event in events if isinstance(event, Done))
     return Replayed({**asked["answer"], "answer_id": answer_id}, now.as_dict())
 

@@ -197,3 +197,44 @@ def m003_judgements(db: Connection) -> None:
         "create trigger judged_words_go_with_the_answer after update of payload on audit when new.payload is null begin"
         " update judgements set better = null, note = null where answer_id = new.id or other_id = new.id; end"
     )
+
+
+@MIGRATIONS.append
+def m004_memory(db: Connection) -> None:
+    """What persons asked to be remembered, how long their conversations stay, questions a collection must hold."""
+    _run(
+        db,
+        """
+        create table remembered (
+            id text primary key,
+            person text not null,
+            text text not null,            -- its words stand here and nowhere else
+            at text not null,
+            edited_at text
+        );
+        create index remembered_by_person on remembered (person, at);
+        create table retention (
+            person text primary key,
+            days integer not null          -- after a conversation's last turn
+        ) without rowid;
+        create table pinned (              -- approved answers; question, answer and quotations stand in the audit alone
+            id text primary key,
+            collection text not null,
+            person text not null,          -- with whose rights it is asked again
+            answer_id text not null unique references audit (id),
+            expected text not null,        -- JSON list of alternatives that must occur; empty: compare with the answer
+            by_hand integer not null,      -- 0: from a judgement, and gone when that is withdrawn
+            dropped integer not null default 0,  -- 1: taken out by hand; its judgement does not bring it back
+            at text not null
+        );
+        create table pinned_results (      -- no words: how each question fared with which documents and model
+            pinned_id text not null references pinned (id) on delete cascade,
+            generation integer not null,
+            model text not null,
+            at text not null,
+            outcome text not null,         -- same, kept, changed, lost, answered, wrong
+            confidence real not null,
+            primary key (pinned_id, generation, model)
+        ) without rowid
+        """,
+    )

@@ -22,9 +22,10 @@ LAYERS = [
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters",
+        "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "retention",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay"},
+    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned"},
     {"library"},
     {"cli", "api"},
 ]  # fmt: skip
