@@ -19,12 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag import feedback, memory
+from rag import memory
 from rag.audit import ASKED, Audit
 from rag.catalogue import Catalogue
 from rag.config import Endpoint, Settings
 from rag.errors import ModelError
-from rag.feedback import REASONS as REASONS  # the doors know the library only
+from rag.judging import REASONS as REASONS  # the doors know the library only
+from rag.judging import ROUTES as ROUTES
+from rag.judging import STATES as STATES
+from rag.judging import Judging
 from rag.types import (
     DEFAULT_COLLECTION,
     LOCAL_OWNER,
@@ -35,7 +38,6 @@ from rag.types import (
     Event,
     FileReport,
     Hit,
-    Judgement,
     Message,
 )
 
@@ -68,7 +70,7 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return generate.try_out(endpoint)
 
 
-class Library:
+class Library(Judging):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -172,33 +174,6 @@ class Library:
         turns = tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
         parts = self._model_parts()
         return answer(parts, question, history=turns, collection=collection, person=person, purpose=purpose)
-
-    def rate(
-        self,
-        answer_id: str,
-        verdict: str,
-        *,
-        reason: str | None = None,
-        correction: str | None = None,
-        person: str | None = None,
-    ) -> Judgement:
-        """Store what a person thought of an answer: `up` or `down`, with one of REASONS."""
-        return feedback.rate(
-            self._catalogue, answer_id, verdict, reason=reason, correction=correction, person=person or LOCAL_OWNER
-        )
-
-    def judgement(self, answer_id: str, *, person: str | None = None) -> Judgement | None:
-        """What this person thinks of an answer; None while it is not judged."""
-        found = feedback.judgements(self._catalogue, answer_id=answer_id, person=person or LOCAL_OWNER)
-        return found[-1] if found else None
-
-    def withdraw(self, answer_id: str, *, person: str | None = None) -> None:
-        """Take this person's judgement of an answer back. Raises NotFound."""
-        feedback.withdraw(self._catalogue, answer_id, person=person or LOCAL_OWNER)
-
-    def judgements(self) -> list[dict[str, Any]]:
-        """Every judgement with its question, answer and quotations."""
-        return feedback.export(self._catalogue)
 
     # --- conversations ------------------------------------------------------------------------------------------------
 

@@ -23,10 +23,11 @@ LAYERS = [
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
-        "retention",
+        "retention", "review",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned"},
-    {"library"},
+    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned", "compare", "bundle",
+     "lessons", "split"},
+    {"library", "judging"},
     {"cli", "api"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}

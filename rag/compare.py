@@ -1,0 +1,63 @@
+"""A second answer to the same question, made another way, so that a person can say which of the two is better.
+
+    audited answer ─► same question and documents ─► other strictness · weights · wording ─► the first that differs
+
+Takes   the id of an answer, and its asker.
+Gives   an audited answer that says something else, or None where every way says the same.
+Refuses an answer of somebody else, one that was erased, and one whose documents have changed since: then the two would
+        not answer from the same text (NotFound, SettingsError).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from rag.answer import answer
+from rag.errors import NotFound, SettingsError
+from rag.generate import SpanSpeaker
+from rag.parts import Parts
+from rag.types import LOCAL_OWNER, Answer, Done, Message
+
+PURPOSE = "compared"  # in the audit: nobody asked it in these words a second time
+DEPTHS = (0.8, 0.2)  # other shares of meaning against words in the search
+
+
+def second(parts: Parts, answer_id: str, *, person: str = LOCAL_OWNER) -> Answer | None:
+    """Another answer to the question of `answer_id`; each way is tried until one says something else."""
+    asked = parts.audit.load(answer_id)
+    entry = next((each for each in parts.audit.entries(kind="answer") if each.id == answer_id), None)
+    if entry is None or entry.person != person:
+        raise NotFound(f"answer {answer_id}: no such answer of {person}. `rag audit` lists the ids")
+    if asked["generation"] != parts.refresh():
+        raise SettingsError(f"answer {answer_id}: the documents have changed since; ask again, then compare")
+    history = [Message(*turn) for turn in asked["history"]]
+    for settings, speaker in _ways(asked):
+        other = replace(parts, settings=parts.settings.but(**settings), speaker=None)
+        events = answer(
+            other, asked["question"], history=history, collection=asked["collection"], person=person, speaker=speaker,
+            purpose=PURPOSE, recall=asked.get("remembered", ()),
+        )  # fmt: skip
+        made = next(event.answer for event in events if isinstance(event, Done))
+        if made.standalone == asked["standalone"] and _said(made.as_dict()) != _said(asked["answer"]):
+            return made
+    return None
+
+
+def _ways(asked: dict[str, Any]) -> Iterator[tuple[dict[str, Any], SpanSpeaker]]:
+    """How else the question can be answered, the most telling way first."""
+    then = {name: asked["settings"][name] for name in ("strictness", "fusion_weight")}
+    if asked["answer"]["abstained"]:
+        yield {**then, "strictness": "lenient"}, SpanSpeaker()
+    for share in DEPTHS:
+        yield {**then, "fusion_weight": share}, SpanSpeaker()
+    if not asked["answer"]["abstained"]:
+        yield then, SpanSpeaker("unit")
+        yield then, SpanSpeaker("span")
+        yield {**then, "strictness": "strict"}, SpanSpeaker()
+
+
+def _said(given: dict[str, Any]) -> tuple[Any, ...]:
+    """What a person would see of an answer: its words, and what it quotes."""
+    return given["answer"], [(cited["document"], cited["quote"]) for cited in given["citations"]]
