@@ -44,6 +44,7 @@ from rag.types import (
 if TYPE_CHECKING:
     from rag.doctor import Finding
     from rag.evaluate import Report
+    from rag.insight import Insight
     from rag.parts import Parts
     from rag.replay import Replayed
 
@@ -226,6 +227,23 @@ class Library(Judging):
 
         rows = evaluate.load(questions) if isinstance(questions, Path) else questions
         return evaluate.evaluate(self, rows)
+
+    def insight(self, days: int | None = 30, *, collection: str | None = None, person: str | None = None) -> Insight:
+        """What the last `days` days of questions say about the documents; None looks at everything."""
+        from rag.insight import insight
+
+        return insight(self._parts(), days=days, collection=collection, person=person)
+
+    def answered(self, answer_id: str, *, person: str | None = None) -> dict[str, Any]:
+        """One answer as it was given, with its question, and the conversation it stands in. Raises NotFound."""
+        from rag.asked import answer
+
+        return answer(self._catalogue, answer_id, person=person)
+
+    def revision(self) -> tuple[int, ...]:
+        """Differs after each commit of any process: what was drawn may be kept while it is the same."""
+        files = (self._catalogue.path, self._catalogue.path.with_name(f"{self._catalogue.path.name}-wal"))
+        return tuple(part for file in files if file.exists() for part in (file.stat().st_mtime_ns, file.stat().st_size))
 
     def audited(self, answer_id: str) -> dict[str, Any]:
         """Everything that was kept of one answer. Raises NotFound."""

@@ -23,9 +23,9 @@ LAYERS = [
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
-        "retention", "review",
+        "retention", "review", "asked", "gaps", "dates", "usage",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned", "compare", "bundle",
+    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned", "compare", "bundle", "insight",
      "lessons", "split"},
     {"library", "judging"},
     {"cli", "api"},
