@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
     query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
+    conversation_days: int = Field(default=0, ge=0)  # the longest that conversations stay after a turn; 0: for ever
+    audit_keeps_purged: bool = False  # whether the audit keeps the words of answers when their conversation goes
+    influence: float = Field(default=0.25, gt=0, le=1)  # most of a training bundle's judgements from one person
     endpoint: Endpoint = Endpoint()
 
     def __init__(self, **given: Any) -> None:

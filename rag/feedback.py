@@ -256,7 +256,7 @@ def find_mark(
         start = document.text.index(quote)
     if start is None or (end is None and not quote):
         raise SettingsError(f"{document.name}: a mark needs its words, or start and end in characters of the text")
-    end = start + len(quote) if end is None else end
+    end = start + len(quote or "") if end is None else end
     if not 0 <= start < end <= len(document.text) or not document.text[start:end].strip():
         raise SettingsError(
             f"{document.name}: characters {start} to {end} hold no words (the text has {len(document.text)})"

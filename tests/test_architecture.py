@@ -23,11 +23,11 @@ LAYERS = [
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
-        "retention", "review", "asked", "gaps", "dates", "usage",
+        "retention", "pinned", "review", "asked", "gaps", "dates", "usage",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "pinned", "compare", "bundle", "insight",
-     "lessons", "split"},
-    {"library", "judging"},
+    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
+     "lessons", "split", "readable", "training_rows", "bundle_file"},
+    {"library", "judging", "keeping"},
     {"cli", "api"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
