@@ -24,6 +24,7 @@ from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
+from rag.remembered import Recalled
 from rag.rerank import confidence, features, prefer_like, rerank
 from rag.retrieve import retrieve
 from rag.types import (
@@ -32,7 +33,6 @@ from rag.types import (
     Citation,
     Done,
     Event,
-    Fact,
     Found,
     Hit,
     Message,
@@ -65,8 +65,8 @@ class Course:
     collection: str | None
     person: str
     documents: cite.Documents
-    recalled: tuple[Fact, ...] = ()  # what this person asked to be remembered and the question needs
-    standalone: str = ""  # `alone` with what these add: what is searched and read
+    recalled: Recalled = field(default_factory=lambda: Recalled(""))  # of this person's memory: what the question needs
+    standalone: str = ""  # `alone` with what that adds: what is searched and read
     began: float = field(default_factory=time.perf_counter)
     generation: int = 0
     timings: dict[str, float] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def answer(
     )  # fmt: skip
     course.generation = parts.refresh()
     _recall(course, (None if purpose == ASKED else ()) if recall is None else recall)
-    yield Searching(course.alone, tuple(fact.text for fact in course.recalled))
+    yield Searching(course.alone, tuple(fact.text for fact in course.recalled.facts))
     found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
     course.read = prompt.fit(course.standalone, found).hits
     course.lap("search")
@@ -120,17 +120,16 @@ def answer(
     _read(course)
     course.lap("read")
     reason = _why_not(course)
-    spoken = Spoken("", ()) if reason else _compose(course, own)
-    citations = course.documents.confirmed(spoken.quotations, course.passages)
+    words, citations = ("", ()) if reason else _composed(course, own)
     if not reason and not citations:
         reason = "The words that seemed to answer could not be confirmed in their document, so they are not shown."
     outside = parts.speaker or open_speaker(parts.settings.endpoint)
     if reason:
         yield from _refuse(course, reason)
     elif outside is None:
-        yield from _speak(course, spoken.words, citations)
+        yield from _speak(course, words, citations)
     else:
-        yield from _speak_outside(course, outside, spoken.words, citations)
+        yield from _speak_outside(course, outside, words, citations)
 
 
 def _recall(course: Course, allowed: Collection[str] | None) -> None:
@@ -140,7 +139,8 @@ def _recall(course: Course, allowed: Collection[str] | None) -> None:
         return retrieve(words, parts=course.parts, collection=course.collection, person=course.person)
 
     kept = remembered.among(remembered.facts(course.parts.catalogue, person=course.person), allowed)
-    course.standalone, course.recalled = remembered.recall(course.alone, kept, search)
+    course.recalled = remembered.recall(course.alone, kept, search)
+    course.standalone = course.recalled.question
 
 
 def _read(course: Course) -> None:
@@ -151,19 +151,32 @@ def _read(course: Course) -> None:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
         course.hits, kept = rerank(course.read, reading)
         course.reading, likeness = prefer_like(kept, lambda spans: _likeness(course, spans))
+        likeness -= sum(_leaning(course, course.reading.spans[:1]))  # it orders; it makes nothing surer
         course.features = features(course.reading, likeness)
         course.confidence = confidence(course.reading, likeness, course.reader.confidence)
         course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
 
 
 def _likeness(course: Course, spans: Sequence[Span]) -> list[float]:
-    """Cosine of the question with the words that each span would say."""
-    said = [
+    """Cosine of the question with the words that each span would say; more where they speak of what was recalled."""
+    vectors = course.parts.embedder.embed([course.standalone, *_said(course, spans)])
+    leaning = _leaning(course, spans)
+    return [float(cosine) + more for cosine, more in zip(vectors[1:] @ vectors[0], leaning, strict=True)]
+
+
+def _leaning(course: Course, spans: Sequence[Span]) -> list[float]:
+    said = _said(course, spans) if course.recalled.notes else [""] * len(spans)
+    return [
+        remembered.lean(course.recalled, words, course.hits[span.passage].passage, span.start)
+        for span, words in zip(spans, said, strict=True)
+    ]
+
+
+def _said(course: Course, spans: Sequence[Span]) -> list[str]:
+    return [
         wording.say(course.standalone, course.hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
         for span in spans
     ]
-    vectors = course.parts.embedder.embed([course.standalone, *said])
-    return [float(cosine) for cosine in vectors[1:] @ vectors[0]]
 
 
 def threshold(own: float, strictness: str | float) -> float:
@@ -186,7 +199,17 @@ def _why_not(course: Course) -> str | None:
     return None
 
 
-def _compose(course: Course, own: SpanSpeaker) -> Spoken:
+def _composed(course: Course, own: SpanSpeaker) -> tuple[str, tuple[Citation, ...]]:
+    """Our own words with the quotations they rest on, each found again in its document; none where they were not."""
+    for both in (True, False):
+        spoken = _compose(course, own, both=both)
+        citations = course.documents.confirmed(spoken.quotations, course.passages)
+        if spoken.said == 1 or len(course.documents.confirmed(spoken.quotations[: spoken.said], course.passages)) > 1:
+            break
+    return spoken.words, citations
+
+
+def _compose(course: Course, own: SpanSpeaker, *, both: bool) -> Spoken:
     """Our own words, from the spans of the passages; spans count characters of the passages as they were read.
 
     Their order stays; as scores they carry the reader's evidence, for what is quoted beside the best span must answer
@@ -202,7 +225,8 @@ def _compose(course: Course, own: SpanSpeaker) -> Spoken:
         )
         for span in course.reading.spans
     ]
-    return own.compose(course.standalone, spans, course.passages)
+    shares = [span.score for span in course.reading.spans] if both else []
+    return own.compose(course.standalone, spans, course.passages, shares=shares)
 
 
 def _nearest(course: Course) -> tuple[Citation, ...]:
@@ -302,7 +326,7 @@ def _finish(
         reason=reason,
         notices=tuple(course.notices),
         query_side=course.parts.embedder.query_side,
-        remembered=tuple(fact.id for fact in course.recalled),
+        remembered=tuple(fact.id for fact in course.recalled.facts),
     )
     return replace(result, answer_id=course.parts.audit.record("answer", course.person, _payload(course, result)))
 
@@ -315,7 +339,7 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
         "purpose": course.purpose,
         "question": course.asked,
         "standalone": course.alone,
-        "remembered": [fact.id for fact in course.recalled],
+        "remembered": [fact.id for fact in course.recalled.facts],
         "history": [[turn.question, turn.answer] for turn in course.history],
         "collection": course.collection,
         "generation": course.generation,

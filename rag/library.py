@@ -28,6 +28,10 @@ from rag.judging import REASONS as REASONS  # the doors know the library only
 from rag.judging import ROUTES as ROUTES
 from rag.judging import STATES as STATES
 from rag.judging import Judging
+from rag.keeping import HOLDS as HOLDS
+from rag.keeping import Keeping
+from rag.keeping import Pinned as Pinned
+from rag.keeping import Retention as Retention
 from rag.types import (
     DEFAULT_COLLECTION,
     LOCAL_OWNER,
@@ -42,11 +46,15 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    from rag.asked import Question as Question
     from rag.doctor import Finding
     from rag.evaluate import Report
-    from rag.insight import Insight
+    from rag.insight import Gap as Gap
+    from rag.insight import Insight as Insight
+    from rag.insight import Totals as Totals
     from rag.parts import Parts
     from rag.replay import Replayed
+    from rag.usage import Use as Use
 
 STARTER_DOCUMENTS = 24  # looked at for starter questions: opening the chat must not read a thousand documents
 History = Sequence[Message | tuple[str, str]]
@@ -71,7 +79,7 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return generate.try_out(endpoint)
 
 
-class Library(Judging):
+class Library(Judging, Keeping):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -80,6 +88,7 @@ class Library(Judging):
         self._catalogue = Catalogue(path / "catalogue.db")
         self._opened: Parts | None = None
         self._opening = threading.RLock()
+        self._purge_now_and_then()
 
     # --- documents ----------------------------------------------------------------------------------------------------
 
@@ -99,10 +108,13 @@ class Library(Judging):
         from rag import ingest
 
         given = [paths] if isinstance(paths, str | Path) else paths
-        return ingest.ingest(
+        before = self._catalogue.generation
+        reports = ingest.ingest(
             self._parts(), [Path(path) for path in given],
             collection=collection, sync=sync, access=access, progress=progress,
         )  # fmt: skip
+        self._recheck_since(before)
+        return reports
 
     def add_bytes(
         self,
@@ -115,14 +127,20 @@ class Library(Judging):
         """Index an upload; one of the same name in the collection is replaced."""
         from rag import ingest
 
-        return ingest.ingest_bytes(self._parts(), name, data, collection=collection, progress=progress)
+        before = self._catalogue.generation
+        report = ingest.ingest_bytes(self._parts(), name, data, collection=collection, progress=progress)
+        self._recheck_since(before)
+        return report
 
     def remove(self, document: str, *, collection: str | None = None, person: str | None = None) -> FileReport:
         """Take a document and its former versions out, and erase their words."""
         from rag import ingest
 
+        before = self._catalogue.generation
         found = self._catalogue.document(document, collection=collection, person=person)
-        return ingest.remove(self._parts(), found, person=person)
+        report = ingest.remove(self._parts(), found, person=person)
+        self._recheck_since(before)
+        return report
 
     def documents(self, *, collection: str | None = None, person: str | None = None) -> list[Document]:
         """The current documents, by name; their text is not loaded."""
@@ -174,7 +192,8 @@ class Library(Judging):
 
         turns = tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
         parts = self._model_parts()
-        return answer(parts, question, history=turns, collection=collection, person=person, purpose=purpose)
+        events = answer(parts, question, history=turns, collection=collection, person=person, purpose=purpose)
+        return self._rechecker().aside(events)
 
     # --- conversations ------------------------------------------------------------------------------------------------
 
@@ -184,6 +203,7 @@ class Library(Judging):
 
     def conversations(self, *, search: str | None = None, person: str | None = None) -> list[Conversation]:
         """A person's conversations, the latest first; `search` looks in titles, questions and answers."""
+        self._purge_now_and_then()
         return memory.conversations(self._catalogue, person=person or LOCAL_OWNER, search=search)
 
     def conversation(self, conversation: str, *, person: str | None = None) -> Conversation:
@@ -205,6 +225,7 @@ class Library(Judging):
     def delete(self, conversation: str, *, person: str | None = None) -> None:
         """Delete a conversation and its turns; the audit keeps its answers."""
         memory.delete(self._catalogue, conversation, person=person or LOCAL_OWNER)
+        self._catalogue.truncate()
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -290,6 +311,7 @@ class Library(Judging):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        self._stop_rechecking()
         with self._opening:
             if self._opened is not None:
                 self._opened.save()
@@ -306,8 +328,12 @@ class Library(Judging):
         self.close()
 
     def warm(self) -> None:
-        """Load what the first question needs, ahead of it. Raises ModelError where there is no model."""
+        """Load what the first question needs, ahead of it. Raises ModelError where there is no model.
+
+        Pinned questions that another model or changed documents have made due are then asked in the background.
+        """
         self._model_parts()
+        self.recheck_pinned(0)
 
     # --- opening what is heavy, once and late -------------------------------------------------------------------------
 

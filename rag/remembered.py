@@ -9,26 +9,28 @@ Refuses unknown ids and other people's alike: NotFound. Facts that are empty, to
 Erasing the words of a fact stand in the table `remembered` and nowhere else: answers, the audit and conversations hold
         its id. So one deletion is enough; the page is overwritten (secure_delete) and the log emptied.
 Needed  is a fact when the question speaks of the person ("I", "my", "here"), does not say otherwise itself, and a
-        passage found for it speaks of what the fact says ("Lisbon"): where the documents make no difference, none is added.
+        passage found for it speaks of what the fact says ("Lisbon"): where documents make no difference, none is added.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from rag.catalogue import Catalogue, now
 from rag.errors import NotFound, SettingsError
 from rag.followup import phrases
-from rag.types import LOCAL_OWNER, Fact, Hit
+from rag.types import LOCAL_OWNER, Fact, Hit, Passage
+from rag.units import sentences
 from rag.wording import stems
 
 LONGEST = 200  # characters: a fact is a sentence
 MOST = 50  # facts of a person
 USED = 2  # facts that one question may use
 TOGETHER = 6  # phrases looked for in one search
+LEAN = 0.5  # on the scale of cosines
 LOOKED_AT = 14  # passages of each such search: as many as are read
 
 _SELF = re.compile(r"\b(?:i|i['’]\w+|me|my|mine|myself|we|we['’]\w+|us|our|ours|ourselves|here)\b", re.IGNORECASE)
@@ -38,6 +40,7 @@ _PLACE = re.compile(
     r"(?<=\s)(?:in|at|to|from|near|for|of|than|visiting)\s+(?:the\s+)?(?!(?:January|February|March|April|May|June|July|"
     r"August|September|October|November|December|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)\b)[A-Z][\w'’-]+"
 )
+_HEADING = re.compile(r"^#{1,6} (.*)$", re.MULTILINE)
 _QUANTITY = frozenset({"many", "much", "long", "often"})
 
 _POLITE = r"^(?:(?:ok(?:ay)?|please|can you|could you|and)[\s,]+)*"
@@ -49,7 +52,7 @@ _REMEMBER = re.compile(
 )
 _FORGET = re.compile(rf"{_POLITE}forget(?:\s+that|\s+about|\s*:)?\s+(?P<said>{_MINE}.*)$", re.IGNORECASE | re.DOTALL)
 _FORGET_ALL = re.compile(
-    rf"{_POLITE}forget (?:everything|all)(?: that)? (?:about me|(?:you|i)\b.{{0,40}}\b(?:know|remember|remembered)\b.*)$",
+    rf"{_POLITE}forget (?:everything|all)(?: that)? (?:about me|(?:you|i)\b.{{0,40}}\b(?:know|remember(?:ed)?)\b.*)$",
     re.IGNORECASE,
 )
 _WHAT = re.compile(
@@ -63,6 +66,7 @@ class Recalled(NamedTuple):
 
     question: str
     facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()  # what they add
 
 
 # --- kept -------------------------------------------------------------------------------------------------------------
@@ -193,9 +197,11 @@ def recall(question: str, kept: Sequence[Fact], search: Callable[[str], Sequence
     for start in range(0, len(notes), TOGETHER):
         some = notes[start : start + TOGETHER]
         hits = search(f"{question} ({'; '.join(note for _, note in some)})")[:LOOKED_AT]
-        told = [_stems(hit.passage.context) for hit in hits]
+        told = [list(_statements(hit.passage)) for hit in hits]
         for place, (fact, note) in enumerate(some, start=start):
-            rank = next((at for at, words in enumerate(told) if _speaks(words, _stems(note), wanted)), None)
+            rank = next(
+                (at for at, said in enumerate(told) if any(_speaks(one, _stems(note), wanted) for one in said)), None
+            )
             if rank is not None:
                 ranked.append((rank, place, fact, note))
     used: dict[str, Fact] = {}
@@ -204,7 +210,19 @@ def recall(question: str, kept: Sequence[Fact], search: Callable[[str], Sequence
         if fact.id in used or len(used) < USED:
             used[fact.id] = fact
             added.append(note)
-    return Recalled(f"{question} ({'; '.join(added)})", tuple(used.values())) if used else Recalled(question)
+    if not used:
+        return Recalled(question)
+    return Recalled(f"{question} ({'; '.join(added)})", tuple(used.values()), tuple(added))
+
+
+def lean(recalled: Recalled, words: str, passage: Passage, start: int) -> float:
+    """How much is to be added to the likeness of question and words (they stand at `start`), as they speak of a note.
+
+    A small reader passes over a word in brackets: of "Full-time employees have 27 days" and "Part-time employees have
+    18 days" it takes the first, whoever asks.
+    """
+    said = _stems(f"{_heading(passage, start)} {words}")
+    return LEAN if any(_stems(note) <= said for note in recalled.notes) else 0.0
 
 
 def among(kept: Sequence[Fact], allowed: Collection[str] | None) -> list[Fact]:
@@ -230,6 +248,18 @@ def _stems(text: str) -> frozenset[str]:
     return stems(re.sub(r"[-–‐‑]", " ", text))
 
 
-def _speaks(told: frozenset[str], note: frozenset[str], wanted: frozenset[str]) -> bool:
-    """Does a passage speak both of the note and of at least half of what is asked?"""
-    return note <= told and 2 * len(told & wanted) >= len(wanted)
+def _statements(passage: Passage) -> Iterator[frozenset[str]]:
+    """The content words of each sentence of a passage, those of the headings above it among them."""
+    for start, end in sentences(passage.text):
+        yield _stems(f"{_heading(passage, start)} {passage.text[start:end]}")
+
+
+def _heading(passage: Passage, start: int) -> str:
+    """What stands above a place: the passage's headings, and the last heading inside it before that place."""
+    inside = _HEADING.findall(passage.text, 0, start)
+    return " ".join((*passage.headings, *inside[-1:]))
+
+
+def _speaks(said: frozenset[str], note: frozenset[str], wanted: frozenset[str]) -> bool:
+    """Does a sentence speak both of the note and of at least half of what is asked?"""
+    return note <= said and 2 * len(said & wanted) >= len(wanted)

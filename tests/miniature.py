@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,12 @@ import numpy.typing as npt
 
 from rag import commit
 from rag.catalogue import Catalogue
-from rag.types import Chunk, Document, Draft, PageSpan
+from rag.config import Settings
+from rag.library import Library
+from rag.parts import open_parts
+from rag.quote import candidates
+from rag.types import Chunk, Document, Draft, PageSpan, Passage, Reading, Span
+from rag.wording import stems
 
 
 class WordCounts:
@@ -34,6 +40,41 @@ class WordCounts:
 
     def embed_questions(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         return self.embed(texts)
+
+
+class OverlapReader:
+    """A reader in miniature: evidence is the share of the question's words that a sentence and its headings hold."""
+
+    threshold = 0.5
+    confidence = None  # support is the confidence
+
+    def __init__(self, name: str = "overlap-1") -> None:
+        self.name = name
+
+    def read(self, question: str, passages: Sequence[Passage]) -> Reading:
+        wanted = stems(question)
+        spans = [
+            Span(number, start, end, len(wanted & stems(passage.text[start:end])) / max(1, len(wanted)))
+            for number, passage in enumerate(passages)
+            for start, end in candidates(passage.text)
+        ]
+        spans.sort(key=lambda span: -span.score)
+        evidence = tuple(max((s.score for s in spans if s.passage == n), default=0.0) for n in range(len(passages)))
+        return Reading(evidence, max(evidence, default=0.0), tuple(spans[:20]))
+
+
+def small_library(folder: Path, reader: str = "overlap-1", **settings: Any) -> Library:
+    """A real library that opens at once: its embedder counts words, its reader compares them.
+
+    Its model's folder holds nothing but a name, so that the library knows that there is a model.
+    """
+    model = folder.parent / f"model-{reader}"
+    model.mkdir(exist_ok=True)
+    (model / "config.json").write_text("{}", "utf-8")
+    library = Library(folder, Settings(index=folder, model=model, **settings))
+    library._opened = open_parts(folder, library.settings, WordCounts())
+    library._opened.reader = OverlapReader(reader)
+    return library
 
 
 def text_hash(text: str) -> str:
