@@ -23,7 +23,8 @@ from rag import access
 from rag.audit import Audit
 from rag.catalogue import Catalogue, now
 from rag.errors import NotFound, SettingsError
-from rag.types import LOCAL_OWNER, Judgement, Marked
+from rag.judgement import Judgement, Marked
+from rag.types import LOCAL_OWNER
 
 VERDICTS = ("up", "down")
 REASONS = (

@@ -15,8 +15,9 @@ from rag.catalogue import Catalogue
 from rag.config import Settings
 from rag.feedback import REASONS as REASONS  # the doors know the library only
 from rag.feedback import STATES as STATES
+from rag.judgement import Judgement, Marked
 from rag.review import ROUTES as ROUTES
-from rag.types import LOCAL_OWNER, Answer, Judgement, Marked
+from rag.types import LOCAL_OWNER, Answer
 
 if TYPE_CHECKING:
     from rag.bundle import Bundled

@@ -19,8 +19,9 @@ from rag import cite, review
 from rag.audit import Audit
 from rag.catalogue import Catalogue
 from rag.errors import NotFound
+from rag.judgement import Judgement
 from rag.readable import CLOSED, REPLACED, LeftOut, Place, Readable
-from rag.types import Judgement, Passage
+from rag.types import Passage
 from rag.wording import stems
 
 TEACHES_NOTHING = "it says too little to teach anything"

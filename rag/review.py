@@ -20,7 +20,8 @@ from rag import feedback
 from rag.audit import Audit
 from rag.catalogue import Catalogue, now
 from rag.errors import NotFound, SettingsError
-from rag.types import LOCAL_OWNER, Judgement
+from rag.judgement import Judgement
+from rag.types import LOCAL_OWNER
 
 RETRIEVER, SPAN, NO_ANSWER = "retriever pair", "span label", "no-answer label"
 PREFERENCE, DOCUMENT = "preference", "document"

@@ -12,7 +12,7 @@ from rag import commit, feedback, review
 from rag.audit import Audit
 from rag.catalogue import Catalogue
 from rag.errors import NotFound, SettingsError
-from rag.types import Judgement, Marked
+from rag.judgement import Judgement, Marked
 from tests.miniature import put
 
 LEAVE = "Leave is 20 days."
