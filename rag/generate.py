@@ -21,6 +21,7 @@ from rag.errors import EndpointError
 from rag.quote import Quotation
 from rag.types import Passage, Span
 from rag.units import strip
+from rag.wording import Said
 
 if TYPE_CHECKING:
     from rag.config import Endpoint
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 CITED = 3  # most quotations of one answer
 _MARK = re.compile(r"(\s?)\[(\d{1,2})\]")
 CLOSE = 0.6  # a further quotation needs this share of the best span's score
+ALSO = 0.5  # a span that is at least so likely beside the best one is said too: neither is clearly the answer
 
 
 class Spoken(NamedTuple):
-    """The words of an answer, and what they rest on: the first quotation holds them, further ones stand beside it."""
+    """The words of an answer, and what they rest on: the first `said` quotations hold them, others stand beside."""
 
     words: str
     quotations: tuple[Quotation, ...]
+    said: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +52,41 @@ class SpanSpeaker:
         """For the audit."""
         return f"span:{self.policy}"
 
-    def compose(self, question: str, spans: Sequence[Span], passages: Sequence[Passage]) -> Spoken:
-        """The answer of the best span that has words, and up to three quotations from different passages."""
-        words = ""
+    def compose(
+        self, question: str, spans: Sequence[Span], passages: Sequence[Passage], *, shares: Sequence[float] = ()
+    ) -> Spoken:
+        """The answer of the best span that has words, and up to three quotations.
+
+        shares: how likely each span is, in their order. Where the second is nearly as likely as the first, both are
+        said, a line each, if that is brief enough; a yes or no stays alone.
+        """
+        told: list[Said] = []
         found: list[Quotation] = []
-        for span in spans:
+        likely = 0.0  # share of what is said first
+        for number, span in enumerate(spans):
             if len(found) == CITED:
                 break
-            if found and span.score < self.close * spans[0].score:
+            also = len(told) == 1 and bool(shares) and shares[number] >= ALSO * likely > 0
+            if found and not also and span.score < self.close * spans[0].score:
                 continue
             text = passages[span.passage].text
             start, end = strip(text, max(0, span.start), min(span.end, len(text)))
-            if start >= end or any(span.passage == other.passage for other in found):
+            beside = [other for other in found if other.passage == span.passage]
+            if start >= end or (beside and (not also or any(start < o.end and end > o.start for o in beside))):
                 continue
             said = wording.say(question, text, (start, end), policy=self.policy)
-            if not said.words:
+            if not said.words or any(said.start < o.end and said.end > o.start for o in beside):
                 continue
-            words = words or said.words
-            found.append(Quotation(span.passage, said.start, said.end, span.score))
-        return Spoken(words, tuple(found))
+            quotation = Quotation(span.passage, said.start, said.end, span.score)
+            if not told:
+                told, likely = [said], shares[number] if shares else 0.0
+                found.append(quotation)
+            elif also and wording.together(question, told[0].words, said.words):
+                told.append(said)
+                found.insert(1, quotation)
+            elif not beside and span.score >= self.close * spans[0].score:
+                found.append(quotation)
+        return Spoken("\n".join(said.words for said in told), tuple(found), max(1, len(told)))
 
     def say(self, question: str, spans: Sequence[Span], passages: Sequence[Passage]) -> Iterator[str]:
         """The words in stretches of a line or a sentence, which join to `compose(...).words`."""

@@ -98,6 +98,18 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     return Said(words, start, end)
 
 
+def together(question: str, first: str, second: str) -> bool:
+    """May both be said, one under the other? They must be brief, differ, and neither may be a yes or no.
+
+    >>> together("Which days?", "Monday.", "Or on Friday."), together("May I?", "Yes. You may.", "No.")
+    (True, False)
+    """
+    if shape(question) == "choice" or len(first.split()) + len(second.split()) > WORDS:
+        return False
+    mine, theirs = stems(first), stems(second)
+    return not (mine <= theirs or theirs <= mine)
+
+
 def _whole_words(text: str, span: tuple[int, int]) -> tuple[int, int]:
     """The span grown to the ends of its words: half a number must never be said."""
     start, end = max(0, min(span[0], len(text))), max(0, min(span[1], len(text)))

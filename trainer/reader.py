@@ -52,6 +52,8 @@ class ReaderConfig(loop.LoopConfig):
     sources: int = 2  # read per question: the gold one and a near miss, or near misses alone
     withheld: float = 0.2  # share of questions that are shown without their gold source
     length: int = 320  # tokens of a pair
+    cropped: float = 0.0  # share of visits that see stretches of the sources only: more questions in the same time
+    crop: int = 480  # characters of such a stretch, about
     dropout: float = 0.0  # on residuals; one pass over the rows does not overfit, and it costs a tenth of the time
     before: tuple[Path, ...] = ()  # checkpoints that `start` began with: their cost belongs to the card
     miss_weight: float = 0.3  # of the span loss on a source without the answer
@@ -64,7 +66,7 @@ class ReaderConfig(loop.LoopConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         within(self, questions_per_step=(1, ANY), sources=(1, ANY), length=(16, ANY))
-        within(self, withheld=(0, 1), dropout=(0, 0.99))
+        within(self, withheld=(0, 1), dropout=(0, 0.99), cropped=(0, 1), crop=(80, ANY))
 
 
 class Pair(NamedTuple):
@@ -117,10 +119,12 @@ class PairBatches:
         gold = bool(row.spans) and not (len(misses) >= count and chance.random() < self.config.withheld)
         # Without spans the row's first source was written to look like an answer: it is always shown.
         chosen = chance.sample(misses, min(len(misses), count - gold)) if row.spans else list(row.sources[:count])
-        pairs = [self.pair(row, source, index, None) for source in chosen]
+        shown: list[tuple[tuple[str, str], tuple[int, int] | None]] = [(source, None) for source in chosen]
         if gold:
-            first = self.pair(row, row.sources[0], index, chance.choice(row.spans))
-            pairs = [pair for pair in (first, *pairs) if pair is not None]
+            shown.insert(0, (row.sources[0], chance.choice(row.spans)))
+        if row.spans and self.config.cropped and chance.random() < self.config.cropped:
+            shown = [cut(source, span, self.config.crop, chance) for source, span in shown]
+        pairs = [self.pair(row, source, index, span) for source, span in shown]
         return [pair for pair in pairs if pair is not None]
 
     def pair(self, row: ReadingRow, source: tuple[str, str], index: int, span: tuple[int, int] | None) -> Pair | None:
@@ -132,6 +136,30 @@ class PairBatches:
         if not inside or (where[inside[-1]] or (0, 0))[1] < span[1]:
             return None
         return Pair(ids, kinds, inside[0], inside[-1], index, True)
+
+
+def cut(
+    source: tuple[str, str], span: tuple[int, int] | None, size: int, chance: random.Random
+) -> tuple[tuple[str, str], tuple[int, int] | None]:
+    """A stretch of a source of about `size` characters, from word to word, that holds the span, and the span in it.
+
+    >>> cut(("", "one two three four five"), (8, 13), 9, random.Random(0))
+    (('', 'two three four'), (4, 9))
+    """
+    heading, text = source
+    if len(text) <= size * 1.2:
+        return source, span
+    first, last = span or (0, 0)
+    room = max(0, size - (last - first))
+    low, high = (max(0, first - room), min(first, len(text) - size)) if span else (0, len(text) - size)
+    start = chance.randint(min(low, high), max(low, high)) if span is None or high >= low else first
+    stop = max(min(len(text), start + size), last)
+    while start > 0 and not text[start - 1].isspace():
+        start -= 1
+    while stop < len(text) and not text[stop].isspace():
+        stop += 1
+    moved = (first - start, last - start) if span else None
+    return (heading, text[start:stop]), moved
 
 
 def collate(pairs: Sequence[Pair], miss_weight: float) -> Batch:
@@ -212,7 +240,7 @@ def reader(plan: recipe.Recipe) -> Path:
     if not config.steps:  # nothing to learn: export the mean of earlier runs
         return export(plan.out / "model", config, model, path, base=base, state=spent(config))
     batches = PairBatches(rows.read_rows(path), encoder, config)
-    names = ("questions_per_step", "sources", "withheld", "length", "seed")
+    names = ("questions_per_step", "sources", "withheld", "length", "cropped", "crop", "seed")
     identity = {
         "base": base.name,
         "start": [digest(folder / "model.safetensors") for folder in config.start],

@@ -43,7 +43,31 @@ def test_a_span_far_behind_the_best_is_not_cited() -> None:
 def test_empty_spans_are_passed_over() -> None:
     spoken = SpanSpeaker().compose("How many days?", [Span(0, 5, 5, 0.9), span(1, "10 days", 0.8)], PASSAGES)
     assert spoken.words == "Sick leave is 10 days."
-    assert SpanSpeaker().compose("How many?", [], PASSAGES) == ("", ())
+    assert SpanSpeaker().compose("How many?", [], PASSAGES).words == ""
+
+
+def test_where_two_spans_are_about_equally_likely_both_are_said_and_quoted() -> None:
+    spans = [span(0, "15 days", 0.9), span(1, "10 days", 0.1)]
+    spoken = SpanSpeaker().compose("How many days?", spans, PASSAGES, shares=[0.5, 0.3])
+    assert spoken.words == "Full-time employees accrue 15 days of paid vacation per year.\nSick leave is 10 days."
+    assert spoken.said == 2
+    assert [q.passage for q in spoken.quotations] == [0, 1]
+    clear = SpanSpeaker().compose("How many days?", spans, PASSAGES, shares=[0.7, 0.2])
+    assert (clear.words.count("\n"), clear.said, len(clear.quotations)) == (0, 1, 1)
+
+
+def test_two_sentences_of_one_passage_may_both_be_said() -> None:
+    spans = [span(1, "10 days", 0.9), span(1, "a note", 0.9)]
+    spoken = SpanSpeaker().compose("What about sick leave?", spans, PASSAGES, shares=[0.4, 0.4])
+    assert spoken.said == len(spoken.quotations) == 2
+    assert [SICK[q.start : q.end] for q in spoken.quotations] == ["Sick leave is 10 days.", "It needs a note."]
+
+
+def test_a_yes_or_no_is_never_followed_by_a_second_answer() -> None:
+    spans = [span(0, "15 days", 0.9), span(1, "10 days", 0.9)]
+    spoken = SpanSpeaker().compose("Can I take 15 days?", spans, PASSAGES, shares=[0.5, 0.5])
+    assert spoken.said == 1
+    assert len(spoken.quotations) == 2
 
 
 def test_stretches_join_to_the_words() -> None:
