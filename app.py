@@ -19,7 +19,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import browser, conversations, prose, turns
+from app_pages import browser, conversations, prose, recall, turns
 from app_pages.opening import Asked, asked_questions, open_library, starters, warming
 from app_pages.source import open_source
 from app_pages.work import Work
@@ -41,8 +41,10 @@ def main() -> None:
     chat_page = st.Page(chat, title="Chat", icon=":material/forum:", default=True)
     documents = st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:")
     settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
-    page = st.navigation([chat_page, documents, settings], position="top")
-    st.session_state["pages"] = {"chat": chat_page, "documents": documents, "settings": settings}
+    insight = st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:")
+    pages = {"chat": chat_page, "documents": documents, "insight": insight, "settings": settings}
+    page = st.navigation(list(pages.values()), position="top")
+    st.session_state["pages"] = pages
     st.session_state["library"] = None
     try:
         library = st.session_state["library"] = open_library()
@@ -75,6 +77,8 @@ def status_line(library: Library) -> None:
 def chat() -> None:
     """The open conversation: its turns, the answer on its way, and the box to ask in."""
     library: Library = st.session_state["library"]
+    if question := st.session_state.pop(recall.TO_ASK, None):
+        ask(library, None, question)
     conversation = conversations.opened(library)
     asked = asked_questions().get(conversation.id) if conversation else None
     with st.session_state["composer"]:

@@ -119,4 +119,4 @@ def _name(texts: Sequence[str], centre: Matrix, embedder: Embedder) -> str:
     if not tried:
         return texts[0].strip(" ?!.")
     nearness = embedder.embed(tried) @ centre
-    return tried[int(nearness.argmax())]
+    return " and ".join(tried[int(nearness.argmax())].rsplit(", ", 1))
