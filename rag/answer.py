@@ -25,7 +25,7 @@ from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
-from rag.rerank import confidence, features, prefer_like, rerank
+from rag.rerank import Alike, choose, confidence, coverage
 from rag.retrieve import retrieve
 from rag.types import (
     LOCAL_OWNER,
@@ -149,33 +149,29 @@ def _read(course: Course) -> None:
     course.threshold = threshold(course.reader.threshold, strictness)
     if course.read:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
-        course.hits, kept = rerank(course.read, reading)
-        course.reading, likeness = prefer_like(kept, lambda spans: _likeness(course, spans))
-        likeness -= sum(_leaning(course, course.reading.spans[:1]))  # it orders; it makes nothing surer
-        course.features = features(course.reading, likeness)
-        course.confidence = confidence(course.reading, likeness, course.reader.confidence)
+        course.hits, course.reading, course.features = choose(
+            course.read, reading, lambda hits, spans: _alike(course, hits, spans), weights=course.reader.order
+        )
+        course.confidence = confidence(course.features, reading.support, course.reader.confidence)
         course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
 
 
-def _likeness(course: Course, spans: Sequence[Span]) -> list[float]:
-    """Cosine of the question with the words that each span would say; more where they speak of what was recalled."""
-    vectors = course.parts.embedder.embed([course.standalone, *_said(course, spans)])
-    leaning = _leaning(course, spans)
-    return [float(cosine) + more for cosine, more in zip(vectors[1:] @ vectors[0], leaning, strict=True)]
-
-
-def _leaning(course: Course, spans: Sequence[Span]) -> list[float]:
-    said = _said(course, spans) if course.recalled.notes else [""] * len(spans)
-    return [
-        remembered.lean(course.recalled, words, course.hits[span.passage].passage, span.start)
-        for span, words in zip(spans, said, strict=True)
-    ]
-
-
-def _said(course: Course, spans: Sequence[Span]) -> list[str]:
-    return [
-        wording.say(course.standalone, course.hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
+def _alike(course: Course, hits: Sequence[Hit], spans: Sequence[Span]) -> list[Alike]:
+    """How like the question the words are that each span would say; they lean to what was recalled of the person."""
+    said = [
+        wording.say(course.standalone, hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
         for span in spans
+    ]
+    vectors = course.parts.embedder.embed([course.standalone, *said])
+    covered = coverage(course.standalone, [hit.passage.context for hit in course.read])
+    notes = bool(course.recalled.notes)
+    return [
+        Alike(
+            float(cosine),
+            covered(f"{' '.join(hits[span.passage].passage.headings)} {words}"),
+            remembered.lean(course.recalled, words, hits[span.passage].passage, span.start) if notes else 0.0,
+        )
+        for cosine, span, words in zip(vectors[1:] @ vectors[0], spans, said, strict=True)
     ]
 
 

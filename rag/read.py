@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rag.errors import ModelError
-from rag.rerank import FEATURES
+from rag.rerank import FEATURES, WEIGHTS
 from rag.types import Passage, Reader, Reading, Span
 
 KINDS = ("encoder", "trunk")
@@ -53,7 +53,8 @@ class FolderReader:
             raise ModelError(
                 f"{folder}: the model cannot be opened ({error}). Restore the folder, or choose one with --model"
             ) from error
-        self.confidence = confidence_weights(config)
+        self.confidence = weights_of(config, "confidence", ("bias", *FEATURES))
+        self.order = weights_of(config, "order", tuple(WEIGHTS))
         self.name = f"{config['name']}-{fingerprint(folder)}"
         self._source = Source
         self._one_at_a_time = threading.Lock()
@@ -92,12 +93,10 @@ def model_config(folder: Path) -> dict[str, object]:
     return config
 
 
-def confidence_weights(config: Mapping[str, object]) -> dict[str, float] | None:
-    """The fitted weights of confidence in a folder's config, or None where the model has none."""
-    found = config.get("confidence")
-    if not isinstance(found, dict):
-        return None
-    return {name: float(found[name]) for name in ("bias", *FEATURES)}
+def weights_of(config: Mapping[str, object], kind: str, names: Sequence[str]) -> dict[str, float] | None:
+    """Fitted weights in a folder's config, or None where the model has none; names that it lacks weigh nothing."""
+    found = config.get(kind)
+    return {name: float(found.get(name, 0.0)) for name in names} if isinstance(found, dict) else None
 
 
 def fingerprint(folder: Path) -> str:

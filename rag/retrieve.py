@@ -38,7 +38,9 @@ def retrieve(
     fused = fuse(near, same, weight=parts.settings.fusion_weight)
     passages = parts.catalogue.passages(row.passage for row in fused)
     scores = dict(fused)
-    return without_copies([Hit(passage, scores[passage.id]) for passage in passages])[:k]
+    cosines = dict(near)
+    hits = [Hit(passage, scores[passage.id], cosines.get(passage.id, 0.0)) for passage in passages]
+    return without_copies(hits)[:k]
 
 
 def fuse(near: Sequence[Scored], same: Sequence[Scored], *, weight: float) -> list[Scored]:

@@ -131,6 +131,7 @@ class Hit:
 
     passage: Passage
     score: float
+    nearness: float = 0.0  # cosine with the question; 0 where the words alone found it
 
     @property
     def document(self) -> str:
@@ -337,6 +338,9 @@ class Reader(Protocol):
 
     @property
     def confidence(self) -> Mapping[str, float] | None: ...  # fitted weights (rag/rerank.py); None: support is it
+
+    @property
+    def order(self) -> Mapping[str, float] | None: ...  # weights of the witnesses (rag/rerank.py); None: defaults
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading: ...
 

@@ -43,6 +43,7 @@ class OverlapReader:
     name = "overlap-1"
     threshold = 0.5
     confidence = None  # support is the confidence
+    order = None  # the witnesses count as they do by default
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading:
         wanted = stems(question)
