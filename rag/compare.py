@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from rag.answer import answer
+from rag.config import Endpoint
 from rag.errors import NotFound, SettingsError
 from rag.generate import SpanSpeaker
 from rag.parts import Parts
@@ -34,7 +35,7 @@ def second(parts: Parts, answer_id: str, *, person: str = LOCAL_OWNER) -> Answer
         raise SettingsError(f"answer {answer_id}: the documents have changed since; ask again, then compare")
     history = [Message(*turn) for turn in asked["history"]]
     for settings, speaker in _ways(asked):
-        other = replace(parts, settings=parts.settings.but(**settings), speaker=None)
+        other = replace(parts, settings=parts.settings.but(**settings, endpoint=Endpoint()), speaker=None)
         events = answer(
             other, asked["question"], history=history, collection=asked["collection"], person=person, speaker=speaker,
             purpose=PURPOSE, recall=asked.get("remembered", ()),
@@ -48,6 +49,8 @@ def second(parts: Parts, answer_id: str, *, person: str = LOCAL_OWNER) -> Answer
 def _ways(asked: dict[str, Any]) -> Iterator[tuple[dict[str, Any], SpanSpeaker]]:
     """How else the question can be answered, the most telling way first."""
     then = {name: asked["settings"][name] for name in ("strictness", "fusion_weight")}
+    if not str(asked["speaker"]).startswith("span:"):
+        yield then, SpanSpeaker()  # our own words against those of an outside model
     if asked["answer"]["abstained"]:
         yield {**then, "strictness": "lenient"}, SpanSpeaker()
     for share in DEPTHS:

@@ -1,7 +1,7 @@
 """The noun of feedback: what a person thought of an answer, and the words they pointed at.
 
 Takes   nothing: this module imports only the standard library and the nouns.
-Gives   frozen values. `feedback.py` makes them, `review.py` decides about them, `bundle.py` takes them out for training.
+Gives   frozen values. `feedback.py` makes them, `review.py` decides, `bundle.py` takes them out for training.
 """
 
 from __future__ import annotations

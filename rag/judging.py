@@ -61,6 +61,10 @@ class Judging:
 
         return second(self._model_parts(), answer_id, person=person or LOCAL_OWNER)
 
+    def answer_of(self, answer_id: str, *, person: str | None = None) -> dict[str, Any]:
+        """The object of `rag ask --json`. Raises NotFound, also where it quotes what this person may not read."""
+        return {**feedback.judged(self._catalogue, answer_id, person)["answer"], "answer_id": answer_id}
+
     def judgement(self, answer_id: str, *, person: str | None = None) -> Judgement | None:
         """This person's rating of an answer; None while there is none."""
         found = feedback.judgements(self._catalogue, answer_id=answer_id, person=person or LOCAL_OWNER)
@@ -101,6 +105,24 @@ class Judging:
             self._catalogue, state=state, reason=reason, collection=collection, text=text, person=person
         )
 
+    def judgement_row(self, judgement: str, *, person: str | None = None) -> QueueRow:
+        """One judgement with everything that the queue shows of it. Raises NotFound."""
+        return review.one(self._catalogue, judgement, person=person)
+
+    def judgements_waiting(
+        self,
+        *,
+        state: str | None = "new",
+        reason: str | None = None,
+        collection: str | None = None,
+        text: str | None = None,
+        person: str | None = None,
+    ) -> list[str]:
+        """Ids of what `judgement_queue` gives, in its order; listed at once, however many there are."""
+        return review.waiting(
+            self._catalogue, state=state, reason=reason, collection=collection, text=text, person=person
+        )
+
     def review(
         self,
         judgement: str,
@@ -108,10 +130,16 @@ class Judging:
         *,
         note: str | None = None,
         edits: Mapping[str, Any] | None = None,
+        seen: Judgement | None = None,
         person: str | None = None,
     ) -> Judgement:
-        """Decide about a judgement: `accepted`, `rejected`, or `new` to put it back; `edits` correct it first."""
-        return review.review(self._catalogue, judgement, decision, note=note, edits=edits, person=person or LOCAL_OWNER)
+        """Decide about a judgement: `accepted`, `rejected`, or `new` to put it back; `edits` correct it first.
+
+        With `seen`, the judgement as it was shown, nothing is decided about one that somebody has changed since.
+        """
+        return review.review(
+            self._catalogue, judgement, decision, note=note, edits=edits, seen=seen, person=person or LOCAL_OWNER
+        )
 
     # --- taking them out ----------------------------------------------------------------------------------------------
 

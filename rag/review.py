@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from rag import feedback
@@ -60,6 +60,13 @@ class QueueRow:
     model: str
     generation: int | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """For `rag judgements list --json`."""
+        names = ("question", "answer", "other", "passages", "withheld", "collection", "model", "generation")
+        agreement, becomes = self.agreement._asdict(), list(self.route)
+        told = {name: getattr(self, name) for name in names}
+        return {"judgement": asdict(self.judgement), **told, "agreement": agreement, "becomes": becomes}
+
 
 def queue(
     catalogue: Catalogue,
@@ -87,6 +94,27 @@ def queue(
     return rows
 
 
+def waiting(
+    catalogue: Catalogue,
+    *,
+    state: str | None = "new",
+    reason: str | None = None,
+    collection: str | None = None,
+    text: str | None = None,
+    person: str | None = None,
+) -> list[str]:
+    """Ids of what `queue` gives for the same arguments, without reading passages: a long queue is listed at once."""
+    if state is not None and state not in feedback.STATES:
+        raise SettingsError(f"state is {state!r}: use {', '.join(feedback.STATES)}")
+    found = []
+    for made in feedback.judgements(catalogue, state=state):
+        if reason is None or reason in (made.reason, made.verdict, made.kind):
+            row = _row(catalogue, made, {}, person, passages=False)
+            if row is not None and _matches(row, collection, text):
+                found.append(made.id)
+    return found
+
+
 def one(catalogue: Catalogue, identity: str, *, person: str | None = None) -> QueueRow:
     """The row of one judgement. Raises NotFound."""
     row = _row(catalogue, feedback.judgement(catalogue, identity), agreements(catalogue), person)
@@ -102,16 +130,20 @@ def review(
     *,
     note: str | None = None,
     edits: Mapping[str, Any] | None = None,
+    seen: Judgement | None = None,
     person: str = LOCAL_OWNER,
 ) -> Judgement:
     """Accept or reject a judgement, or put it back (`new`); `edits` correct it first, as `feedback.edit` takes them.
 
+    `seen` is the judgement as the reviewer saw it: where it has changed since, nothing is decided (SettingsError).
     Who decided what and when stands in the audit, without any words.
     """
     if decision not in DECISIONS:
         raise SettingsError(f"decision is {decision!r}: use {', '.join(DECISIONS)}")
     with catalogue.atomic() as db:
-        one(catalogue, identity, person=person)  # says so where there is nothing that this person may decide
+        there = one(catalogue, identity, person=person).judgement  # NotFound where this person has nothing to decide
+        if seen is not None and there != seen:
+            raise SettingsError(f"judgement {identity}: {_happened(there, seen)}. Look at it again, then decide")
         if edits:
             feedback.edit(catalogue, identity, edits, person=person, review=True)
         who, when = (None, None) if decision == "new" else (person, now())
@@ -125,11 +157,23 @@ def review(
         return feedback.judgement(catalogue, identity)
 
 
+def _happened(there: Judgement, seen: Judgement) -> str:
+    """What somebody did to a judgement while another person looked at it."""
+    if there.state != seen.state and there.state != "new":
+        return f"{there.reviewer} has {there.state} it since it was shown"
+    return f"{there.editor or there.person} has changed it since it was shown"
+
+
 # --- what it is about -------------------------------------------------------------------------------------------------
 
 
 def _row(
-    catalogue: Catalogue, made: Judgement, counted: Mapping[str, Agreement], person: str | None
+    catalogue: Catalogue,
+    made: Judgement,
+    counted: Mapping[str, Agreement],
+    person: str | None,
+    *,
+    passages: bool = True,
 ) -> QueueRow | None:
     """None where the answer was erased or is not for this reviewer."""
     try:
@@ -142,17 +186,17 @@ def _row(
     ):
         return None
     read = payload.get("passages", ())
-    open_ones = [place for place in read if feedback.may_read(catalogue, person, place)]
-    passages = with_text(catalogue, open_ones)
+    open_ones = [place for place in read if feedback.may_read(catalogue, person, place)] if passages else []
+    shown = with_text(catalogue, open_ones)
     return QueueRow(
         judgement=made,
         question=payload["standalone"],
         answer=_shown(catalogue, payload, made.answer_id, person),
         other=_shown(catalogue, other, made.other or "", person) if other else None,
-        passages=passages,
-        withheld=len(read) - len(passages),
+        passages=shown,
+        withheld=len(read) - len(shown),
         agreement=counted.get(made.id, Agreement(0, 0)),
-        route=route(made, payload["answer"], passages),
+        route=route(made, payload["answer"], shown),
         collection=payload.get("collection"),
         model=str(payload.get("model", "")),
         generation=payload.get("generation"),

@@ -47,11 +47,21 @@ def calls(path: Path, program: str) -> Iterator[list[str]]:
                 yield line.split()[1:]
 
 
+def command_of(words: list[str]) -> Any:
+    """The command that is called, in its group where it has one; None where it does not exist."""
+    found = COMMANDS.get(words[0])
+    if hasattr(found, "commands") and len(words) > 1:
+        return found.commands.get(words[1])
+    return found
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_documented_command_and_option_exists(page: Path) -> None:
     for words in calls(page, "rag"):
-        assert words[0] in COMMANDS, f"{named(page)}: rag {words[0]} does not exist"
-        known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
+        assert command_of(words), f"{named(page)}: rag {' '.join(words[:2])} does not exist"
+        known = {
+            option for parameter in command_of(words).params for option in [*parameter.opts, *parameter.secondary_opts]
+        }
         for word in words[1:]:
             if word.startswith("-") and not word.startswith("---"):
                 assert word.partition("=")[0] in known | {"--help"}, f"{named(page)}: rag {' '.join(words)}"
@@ -73,7 +83,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
     assert left.value.code == 0
-    first = (COMMANDS[name].callback.__doc__ or "").split(".")[0].split()
+    first = str(COMMANDS[name].help).split(".")[0].split()
     assert " ".join(first) in " ".join(capsys.readouterr().out.split())
 
 
@@ -181,3 +191,25 @@ def test_an_exported_judgement_has_the_documented_keys() -> None:
 
     told = (ROOT / "docs" / "formats.md").read_text("utf-8").partition("### Judgements")[2]
     assert re.findall(r'^ +"(\w+)": ', getsource(feedback.export), re.MULTILINE) == re.findall(r"`(\w+)`", told)
+
+
+def test_the_documented_queue_and_bundle_have_the_keys_of_real_ones() -> None:
+    from inspect import getsource
+
+    from rag.bundle import Bundled
+    from rag.judgement import Judgement
+    from rag.review import QueueRow
+
+    (row,) = documented("judgements")["judgements"]
+    assert list(row["judgement"]) == [field.name for field in dataclasses.fields(Judgement)]
+    fields = [field.name for field in dataclasses.fields(QueueRow)]
+    assert set(row) == {*fields, "becomes"} - {"route"}
+    assert list(documented("bundle")) == [field.name for field in dataclasses.fields(Bundled)]
+    told = (ROOT / "docs" / "judgements.md").read_text("utf-8")
+    from rag import bundle, feedback, training_rows
+
+    written = re.findall(r'^ +"(\w+)": ', getsource(training_rows), re.MULTILINE)
+    assert set(written) <= set(re.findall(r"`(\w+)`", told)) | {"teaches", "near"}
+    assert all(f"`{reason}`" in told for reason in feedback.REASONS)
+    reasons = re.findall(r'reason(?:, at)? = "([a-z ]+)"', getsource(bundle))
+    assert all(f"`{reason}`" in told for reason in [*reasons, *bundle._GRAVITY])

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from rag.cli import asking, documents, insight, quality, serving, upkeep
+from rag.cli import asking, documents, insight, judging, quality, serving, upkeep
 from rag.errors import GroundlingError
 
 app = typer.Typer(
@@ -24,9 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback of ours is for a bug report, whole and plain
     rich_markup_mode=None,
 )
-for module in (documents, asking, quality, insight, upkeep, serving):
+for module in (documents, asking, judging, quality, insight, upkeep, serving):
     for command in module.COMMANDS:
         app.command()(command)
+app.add_typer(judging.judgements, name="judgements")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,6 +24,7 @@ Index = Annotated[Path | None, typer.Option(help="The library's folder.", show_d
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Collection = Annotated[str | None, typer.Option(help="Only this collection of documents.", show_default="all")]
 Person = Annotated[str | None, typer.Option(help="Who asks; sees only what they may read.", show_default="local owner")]
+AnswerId = Annotated[str, typer.Argument(metavar="ANSWER_ID", help="As `rag ask --json` and `rag audit` print it.")]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model that reads.", show_default="models/base")]
 Strictness = Annotated[
     str | None, typer.Option(help="lenient, normal, strict, or the least support from 0 to 1.", show_default="normal")
@@ -31,10 +32,15 @@ Strictness = Annotated[
 
 
 def library(
-    index: Path | None, *, model: Path | None = None, strictness: str | None = None, existing: bool = True
+    index: Path | None,
+    *,
+    model: Path | None = None,
+    strictness: str | None = None,
+    influence: float | None = None,
+    existing: bool = True,
 ) -> Library:
     """Open the library. `existing` refuses a folder without one: a misspelt path is no empty library."""
-    settings = Settings(index=index, model=model, strictness=strictness)
+    settings = Settings(index=index, model=model, strictness=strictness, influence=influence)
     if existing and not (settings.index / "catalogue.db").is_file():
         raise SettingsError(
             f"{settings.index}: no library there. Make one: rag add FOLDER --index {settings.index}, "
