@@ -171,6 +171,16 @@ def test_only_so_many_facts_are_used_and_the_nearest_ones() -> None:
     assert remembered.recall("How many holidays do we have?", [], search).facts == ()
 
 
+def test_words_under_a_heading_that_speaks_of_a_fact_are_leaned_on() -> None:
+    text = "## Berlin\n\nParking costs 40 euros.\n\n## Lisbon\n\nParking costs nothing."
+    passage = Passage(1, 1, "a.md", 1, 0, len(text), text, None, ("Offices",))
+    recalled = remembered.Recalled("What does parking cost me? (Lisbon)", (), ("Lisbon",))
+    berlin, lisbon = (text.index("Parking", start) for start in (0, 30))
+    assert remembered.lean(recalled, "Parking costs 40 euros.", passage, berlin) == 0
+    assert remembered.lean(recalled, "Parking costs nothing.", passage, lisbon) > 0
+    assert remembered.lean(remembered.Recalled(""), "Parking costs nothing.", passage, lisbon) == 0
+
+
 # --- nowhere else -----------------------------------------------------------------------------------------------------
 
 
