@@ -25,7 +25,7 @@ from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
-from rag.rerank import Alike, choose, confidence, coverage
+from rag.rerank import LIKENED, Alike, against, choose, confidence
 from rag.retrieve import retrieve
 from rag.types import (
     LOCAL_OWNER,
@@ -49,7 +49,6 @@ from rag.types import (
 REFUSAL = "The documents do not say."
 UNSUPPORTED = " [not in the sources]"  # after a sentence of an outside model that says more than the passages
 NEAREST = 3
-LIKENED = 200  # characters of what would be said that are compared with the question
 _SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of confidence
 
 
@@ -158,21 +157,18 @@ def _read(course: Course) -> None:
 
 def _alike(course: Course, hits: Sequence[Hit], spans: Sequence[Span]) -> list[Alike]:
     """How like the question the words are that each span would say; they lean to what was recalled of the person."""
+    found = list(against(course.standalone, course.read, course.parts.embedder.embed)(hits, spans))
+    if not course.recalled.notes:
+        return found
     said = [
         wording.say(course.standalone, hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
         for span in spans
     ]
-    vectors = course.parts.embedder.embed([course.standalone, *said])
-    covered = coverage(course.standalone, [hit.passage.context for hit in course.read])
-    notes = bool(course.recalled.notes)
-    return [
-        Alike(
-            float(cosine),
-            covered(f"{' '.join(hits[span.passage].passage.headings)} {words}"),
-            remembered.lean(course.recalled, words, hits[span.passage].passage, span.start) if notes else 0.0,
-        )
-        for cosine, span, words in zip(vectors[1:] @ vectors[0], spans, said, strict=True)
-    ]
+    leans = (
+        remembered.lean(course.recalled, words, hits[span.passage].passage, span.start)
+        for span, words in zip(spans, said, strict=True)
+    )
+    return [one._replace(lean=lean) for one, lean in zip(found, leans, strict=True)]
 
 
 def threshold(own: float, strictness: str | float) -> float:

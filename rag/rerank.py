@@ -22,8 +22,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from rag.types import Hit, Reading, Span
-from rag.wording import stems
+from rag.wording import say, stems
 
 KEEP = 8  # passages that may answer
 COMPARED = 16  # spans whose words are compared with the question
@@ -36,6 +39,7 @@ WEIGHTS = {  # of a model that has none of its own: what each witness counts in 
     "coverage": 4.7,  # share of the question's words, weighed by rarity, that stand in it
 }
 FEATURES = ("support", "evidence", "span", "likeness", "coverage", "lead", "nearness", "agreement")
+LIKENED = 200  # characters of what would be said that are compared with the question
 AGREE = 3  # more passages that say the same make nothing surer
 
 
@@ -55,6 +59,7 @@ class Chosen(NamedTuple):
     features: tuple[float, ...]
 
 
+Matrix = npt.NDArray[np.float32]
 Compare = Callable[[Sequence[Hit], Sequence[Span]], Sequence[Alike]]  # spans count passages of the hits given with them
 
 
@@ -143,6 +148,22 @@ def confidence(features: Sequence[float], support: float, weights: Mapping[str, 
     total = weights["bias"]
     total += sum(weights.get(name, 0.0) * value for name, value in zip(FEATURES, features, strict=True))
     return 1 / (1 + math.exp(-total))
+
+
+def against(question: str, read: Sequence[Hit], embed: Callable[[Sequence[str]], Matrix]) -> Compare:
+    """A way to compare what spans would say with the question; `read` are all passages that were read.
+
+    embed: texts to vectors of length 1, [texts, dimension].
+    """
+    covered = coverage(question, [hit.passage.context for hit in read])
+
+    def compare(hits: Sequence[Hit], spans: Sequence[Span]) -> list[Alike]:
+        said = [say(question, hits[span.passage].text, (span.start, span.end)).words[:LIKENED] for span in spans]
+        vectors = embed([question, *said])
+        shown = (f"{' '.join(hits[s.passage].passage.headings)} {words}" for s, words in zip(spans, said, strict=True))
+        return [Alike(float(like), covered(words)) for like, words in zip(vectors[1:] @ vectors[0], shown, strict=True)]
+
+    return compare
 
 
 def coverage(question: str, passages: Sequence[str]) -> Callable[[str], float]:

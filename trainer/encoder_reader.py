@@ -17,6 +17,7 @@ Source  null at [CLS]: Devlin et al., arXiv:1810.04805, section 4.3; one softmax
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -118,7 +119,7 @@ class EncoderReader(nn.Module):
         """Evidence of each source, support, and three spans a source, best first. No sources: support 0, no spans."""
         if not sources:
             return [], 0.0, []
-        length = int(self.settings.get("length", 384))
+        length, brevity = int(self.settings.get("length", 384)), float(self.settings.get("brevity", 0.0))
         pairs = [encode_pair(self.encoder, question, s.heading, s.text, length=length) for s in sources]
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]))
         evidence = torch.zeros(len(pairs))
@@ -129,7 +130,7 @@ class EncoderReader(nn.Module):
             for row, i in enumerate(part):
                 # Two witnesses: the evidence head, and how far the best span stands above the null at [CLS].
                 evidence[i] = (logits[row] + above_null(start[row], end[row])) / 2
-                found += [Found(i, *span) for span in best_spans(start[row], end[row], pairs[i][2])]
+                found += [Found(i, *span) for span in best_spans(start[row], end[row], pairs[i][2], brevity=brevity)]
         shares = torch.cat([evidence, torch.zeros(1)]).softmax(0).tolist()  # the last is the null
         ranked = [span._replace(score=span.score * shares[span.source]) for span in found]
         return shares[:-1], 1.0 - shares[-1], sorted(ranked, key=lambda span: -span.score)
@@ -173,12 +174,19 @@ def above_null(start: Tensor, end: Tensor) -> Tensor:
 
 
 def best_spans(
-    start: Tensor, end: Tensor, where: Sequence[tuple[int, int] | None], *, keep: int = 3, beam: int = 12
+    start: Tensor,
+    end: Tensor,
+    where: Sequence[tuple[int, int] | None],
+    *,
+    keep: int = 3,
+    beam: int = 12,
+    brevity: float = 0.0,
 ) -> list[tuple[int, int, float]]:
     """The `keep` likeliest spans that do not overlap, as (first character, one past the last, probability).
 
     start, end: logits [time]; `where` maps a token to characters. The probability is p(start) * p(end) with the null
-    position left out: whether the source answers at all is the evidence's question.
+    position left out: whether the source answers at all is the evidence's question. What is ranked is its log minus
+    `brevity` times the log of the span's tokens: two heads that do not know of each other like spans too long.
     """
     open_ = torch.tensor([at is not None for at in where] + [False] * (len(start) - len(where)))
     if not bool(open_.any()):
@@ -187,10 +195,10 @@ def best_spans(
     last = end.masked_fill(~open_, -torch.inf).log_softmax(0)
     count = min(beam, int(open_.sum()))
     firsts, lasts = first.topk(count).indices.tolist(), last.topk(count).indices.tolist()
-    scored = [(float(first[s] + last[e]), s, e) for s in firsts for e in lasts if s <= e < s + LONGEST_SPAN]
-    scored.sort(reverse=True)
+    likely = [(float(first[s] + last[e]), s, e) for s in firsts for e in lasts if s <= e < s + LONGEST_SPAN]
+    likely.sort(key=lambda one: (brevity * math.log(one[2] - one[1] + 1) - one[0], -one[1], -one[2]))
     result: list[tuple[int, int, float]] = []
-    for score, s, e in scored:
+    for score, s, e in likely:
         begin, stop = (where[s] or (0, 0))[0], (where[e] or (0, 0))[1]
         if begin < stop and all(stop <= b or begin >= x for b, x, _ in result):
             result.append((begin, stop, float(torch.tensor(score).exp())))

@@ -35,7 +35,7 @@ from trainer.errors import ANY, DataError, RecipeError, within
 from trainer.formats import reader_card
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
-from trainer.scoring.calibrate import fit_threshold
+from trainer.scoring.calibrate import fit_brevity, fit_threshold
 
 WINDOW = 40  # steps whose questions are sorted by length together
 CHUNK = 12  # pairs computed at a time
@@ -272,10 +272,12 @@ def export(
     """Fit the threshold on the dev rows beside the training rows and write the model folder with its card."""
     model.eval()
     model.settings["length"] = config.serving_length
-    fitted = fit_threshold(model, rows.read_rows(learnt.with_name("dev.jsonl")))
+    dev = rows.read_rows(learnt.with_name("dev.jsonl"))
+    model.settings["brevity"], brevities = fit_brevity(model, dev)
+    fitted = fit_threshold(model, dev)
     kept = {key: state[key] for key in ("step", "tokens", "seconds", "joules", "energy_method", "precision")}
-    settings = {"name": config.name, "threshold": fitted.threshold, "length": config.serving_length}
-    about = {**settings, "calibration": fitted._asdict(), "training": kept}
+    settings = {"name": config.name, "threshold": fitted.threshold, **model.settings}
+    about = {**settings, "dev_f1_by_brevity": brevities, "calibration": fitted._asdict(), "training": kept}
     licences = Counter(row.licence or "not stated" for row in rows.read_rows(learnt))
     said = reader_card.plain(about, dict(licences.most_common()), base=base.name)
     model.export(folder, about, base / "tokenizer.json", card=said)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from tokenizers import Tokenizer as Library
-from tokenizers import models, pre_tokenizers, processors, trainers
 from torch import nn
 
+from tests.trainer.bert import bert_folder
 from tests.trainer.office import question
 from trainer import lora, reader, recipe, rows
 from trainer.encoder import Encoder, EncoderConfig
@@ -158,40 +155,6 @@ def test_chosen_targets_get_adapters_and_unknown_ones_are_named(sizes):
 # --- the encoder reader's stage ----------------------------------------------------------------------------------------
 
 
-def bert_folder(folder: Path) -> Path:
-    """A BERT encoder in miniature, in Hugging Face's layout, that knows the words of the office's questions."""
-    folder.mkdir()
-    texts = [str(question(seed)[key]) for seed in range(40) for key in ("question", "context")]
-    library = Library(models.WordPiece(unk_token="[UNK]"))
-    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    library.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
-    )
-    library.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    library.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(2)
-    size = EncoderConfig(vocabulary=library.get_vocab_size(), width=32, layers=2, heads=4, inner=64, positions=384)
-    tensors = {}
-    names = {"out": "attention.output.dense", "norm_attention": "attention.output.LayerNorm",
-             "up": "intermediate.dense", "down": "output.dense", "norm_feed": "output.LayerNorm"}  # fmt: skip
-    tables = {"words": "word_embeddings", "places": "position_embeddings", "segments": "token_type_embeddings"}
-    for name, tensor in Encoder(size).state_dict().items():
-        first, *rest = name.split(".")
-        if first == "layers" and rest[1] == "qkv":
-            for part, piece in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
-                tensors[f"encoder.layer.{rest[0]}.attention.self.{part}.{rest[2]}"] = piece.contiguous()
-        elif first == "layers":
-            tensors[f"encoder.layer.{rest[0]}.{names[rest[1]]}.{rest[2]}"] = tensor
-        else:
-            tensors[f"embeddings.{tables.get(first, 'LayerNorm')}.{rest[0]}"] = tensor
-    save_file(tensors, folder / "model.safetensors")
-    shape = {"model_type": "bert", "hidden_act": "gelu", "vocab_size": size.vocabulary, "hidden_size": 32,
-             "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 384,
-             "type_vocab_size": 2, "layer_norm_eps": 1e-12}  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(shape))
-    return folder
-
-
 def test_the_encoder_reader_learns_by_adapters_and_serves_without_them(tmp_path):
     base = bert_folder(tmp_path / "bert")
     made = []
@@ -220,20 +183,3 @@ def test_the_encoder_reader_learns_by_adapters_and_serves_without_them(tmp_path)
     lora.merge(again)
     for name, weight in again.encoder.state_dict().items():  # the folder holds fp16 and int8
         assert torch.allclose(weight, own[name], atol=0.02 if name == "words.weight" else 2e-3), name
-
-
-def test_a_reader_goes_on_with_the_very_rows_it_began_with(tmp_path):
-    base, found = bert_folder(tmp_path / "bert"), []
-    for seed in range(12):
-        raw = question(seed)
-        start = raw["answers"][0]["start"]
-        span = (start, start + len(raw["answers"][0]["text"]))
-        found.append(Example(raw["question"], "", raw["context"], (span,), "office", "CC0"))
-    made = list(rows.with_near_misses(found, misses=1, seed=1))
-    settings = {"base": str(base), "steps": 2, "questions_per_step": 4, "precision": "fp32", "device": "cpu"}
-    for name in ("train", "dev"):
-        rows.write_rows(made, tmp_path / "rows" / f"{name}.jsonl")
-    reader.reader(recipe.Recipe("small", tmp_path, tmp_path, {"reader": settings}))
-    rows.write_rows([*made[1:], made[0]], tmp_path / "rows" / "train.jsonl")  # as many, in another order
-    with pytest.raises(CheckpointError, match="rows"):
-        reader.reader(recipe.Recipe("small", tmp_path, tmp_path, {"reader": {**settings, "steps": 3}}))

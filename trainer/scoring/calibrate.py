@@ -1,7 +1,7 @@
-"""When is support enough to answer? Fit the threshold on rows that no evaluation set holds.
+"""When is support enough to answer, and how short are spans? Fit both on rows that no evaluation set holds.
 
 Takes   a reader and dev rows; each row is read twice: with its gold source and without it.
-Gives   the threshold that puts `right - wrong` highest, with the curve's key figures.
+Gives   the threshold that puts `right - wrong` highest, with the curve's key figures; the brevity with the best F1.
 Refuses an empty list of rows.
 Why     `right - wrong` is what a person at work loses or wins: a wrong answer costs what a right one gives.
 Source  selective question answering and its risk-coverage curve: Kamath et al., arXiv:2006.09462.
@@ -10,7 +10,7 @@ Source  selective question answering and its risk-coverage curve: Kamath et al.,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,31 @@ from trainer.errors import DataError
 from trainer.reading import SourceReader
 from trainer.rows import ReadingRow
 from trainer.scoring.scores import OVERLAP_FOR_RIGHT, best, word_f1
+
+if TYPE_CHECKING:
+    from trainer.encoder_reader import EncoderReader
+
+BREVITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)
+
+
+def fit_brevity(reader: EncoderReader, rows: Sequence[ReadingRow]) -> tuple[float, dict[str, float]]:
+    """How much a reader's spans should be shortened (`encoder_reader.best_spans`), and the mean F1 of each choice.
+
+    Every row with a span is read once a choice, with its gold source alone. Of equal ones the smallest is taken.
+    """
+    before, f1 = reader.settings.get("brevity", 0.0), {}
+    for brevity in BREVITIES:
+        reader.settings["brevity"] = brevity
+        total, count = 0.0, 0
+        for row in rows:
+            if row.spans:
+                text = row.sources[0][1]
+                _, _, found = reader.read(row.question, [Source(*row.sources[0])])
+                said = text[found[0].start : found[0].end] if found else ""
+                total, count = total + best(word_f1, said, [text[s:e] for s, e in row.spans]), count + 1
+        f1[str(brevity)] = round(100 * total / max(1, count), 2)
+    reader.settings["brevity"] = before
+    return max(BREVITIES, key=lambda brevity: (f1[str(brevity)], -brevity)), f1
 
 
 class Fitted(NamedTuple):
