@@ -41,8 +41,9 @@ def main() -> None:
     chat_page = st.Page(chat, title="Chat", icon=":material/forum:", default=True)
     documents = st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:")
     settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
+    review = st.Page("app_pages/feedback.py", title="Review", icon=":material/rule:", url_path="review")
     insight = st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:")
-    pages = {"chat": chat_page, "documents": documents, "insight": insight, "settings": settings}
+    pages = {"chat": chat_page, "documents": documents, "review": review, "insight": insight, "settings": settings}
     page = st.navigation(list(pages.values()), position="top")
     st.session_state["pages"] = pages
     st.session_state["library"] = None

@@ -84,15 +84,15 @@ def _collection(library: Library) -> str | None:
     names = sorted({document.collection for document in library.documents()})
     if len(names) < 2:
         return None
-    chosen: str | None = st.selectbox(
+    chosen: str = st.selectbox(
         "Collection",
-        [None, *names],
+        ["", *names],
         key="insight-collection",
         width=220,
         label_visibility="collapsed",
-        format_func=lambda name: prose.label(name) if name else "All collections",
+        format_func=lambda name: name or "All collections",
     )
-    return chosen
+    return chosen or None
 
 
 def figures(found: Insight) -> list[tuple[str, str, str]]:
@@ -138,8 +138,7 @@ def draw_questions(library: Library, found: Insight, open_: dict[str, Any]) -> N
         st.html('<h2 class="gl-section">Why answers were judged down</h2>')
         reasons = [(WORDS.get(reason, reason), count) for reason, count in found.reasons.items()]
         plots.bars(reasons, "Answers", "; ".join(f"{name}: {count}" for name, count in reasons), plots.DOWN)
-        if review := st.session_state["pages"].get("review"):
-            st.page_link(review, label="Review the judgements", icon=":material/rule:")
+        st.page_link(st.session_state["pages"]["review"], label="Review the judgements", icon=":material/rule:")
     st.html('<h2 class="gl-section">The questions</h2>')
     kind = st.pills("Which questions", KINDS, default="All", required=True, key="kind", label_visibility="collapsed")
     _list_questions([question for question in found.questions if _is(question, str(kind))], str(kind), open_)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from rag.insight import Totals as Totals
     from rag.parts import Parts
     from rag.replay import Replayed
+    from rag.review import QueueRow as QueueRow
     from rag.usage import Use as Use
 
 STARTER_DOCUMENTS = 24  # looked at for starter questions: opening the chat must not read a thousand documents
