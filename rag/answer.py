@@ -13,7 +13,6 @@ Refuses to answer below the threshold of confidence, which the strictness shifts
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from rag.parts import Parts
 from rag.remembered import Recalled
 from rag.rerank import LIKENED, Alike, against, choose, confidence
 from rag.retrieve import retrieve
+from rag.risk import measured, threshold
 from rag.types import (
     LOCAL_OWNER,
     Answer,
@@ -49,7 +49,6 @@ from rag.types import (
 REFUSAL = "The documents do not say."
 UNSUPPORTED = " [not in the sources]"  # after a sentence of an outside model that says more than the passages
 NEAREST = 3
-_SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of confidence
 
 
 @dataclass
@@ -145,7 +144,7 @@ def _recall(course: Course, allowed: Collection[str] | None) -> None:
 def _read(course: Course) -> None:
     """One reading of everything that was found, and the choice of what may answer."""
     strictness = course.parts.settings.strictness
-    course.threshold = threshold(course.reader.threshold, strictness)
+    course.threshold = threshold(course.reader.threshold, strictness, measured([*map(list, course.reader.risk)]))
     if course.read:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
         course.hits, course.reading, course.features = choose(
@@ -169,14 +168,6 @@ def _alike(course: Course, hits: Sequence[Hit], spans: Sequence[Span]) -> list[A
         for span, words in zip(spans, said, strict=True)
     )
     return [one._replace(lean=lean) for one, lean in zip(found, leans, strict=True)]
-
-
-def threshold(own: float, strictness: str | float) -> float:
-    """The least confidence for an answer: the model's own, shifted by a word, or replaced by a number."""
-    if not isinstance(strictness, str):
-        return float(strictness)
-    odds = min(max(own, 1e-6), 1 - 1e-6)
-    return 1 / (1 + math.exp(-(math.log(odds / (1 - odds)) + _SHIFTS[strictness])))
 
 
 def _why_not(course: Course) -> str | None:

@@ -15,9 +15,9 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rag.errors import SettingsError
@@ -26,6 +26,7 @@ FILE = "rag.toml"
 PREFIX = "GROUNDLING_"
 HOME = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
 Strictness = Literal["lenient", "normal", "strict"]
+AtMost = Annotated[str, StringConstraints(pattern=r"^\d{1,2}(\.\d+)?%$")]  # of the given answers may be wrong
 
 
 def shipped(relative: str) -> Path:
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
 
     index: Path = Path("indexes/default")  # the library's folder
     model: Path = Field(default_factory=lambda: shipped("models/base"))  # the folder of the model that reads
-    strictness: Strictness | float = "normal"  # a number from 0 to 1 replaces the model's own threshold
+    strictness: Strictness | float | AtMost = "normal"  # 0..1: the least confidence; "10%": at most so many wrong
     fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
     query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
@@ -86,9 +87,9 @@ class Settings(BaseSettings):
 
     @field_validator("strictness")
     @classmethod
-    def _in_range(cls, value: Strictness | float) -> Strictness | float:
+    def _in_range(cls, value: str | float) -> str | float:
         if isinstance(value, float) and not 0 <= value <= 1:
-            raise ValueError("use lenient, normal, strict or a number from 0 to 1")
+            raise ValueError("use lenient, normal, strict, a number from 0 to 1, or a share of wrong answers like 10%")
         return value
 
     @classmethod
@@ -157,7 +158,7 @@ def _refuse_misspelt_variables() -> None:
 def _in_words(row: Any) -> str:
     """One line of a validation error: the setting, its value, the rule. A secret's value is never shown."""
     if row["loc"][0] == "strictness":
-        return f"strictness is {row['input']!r}: use lenient, normal, strict or a number from 0 to 1"
+        return f"strictness is {row['input']!r}: use lenient, normal, strict, a number from 0 to 1, or 10%"
     name = ".".join(str(part) for part in row["loc"])
     if row["type"] == "extra_forbidden":
         known = Endpoint.model_fields if row["loc"][0] == "endpoint" else Settings.model_fields

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rag.errors import ModelError
 from rag.rerank import FEATURES, WEIGHTS
+from rag.risk import Measured, measured
 from rag.types import Passage, Reader, Reading, Span
 
 KINDS = ("encoder", "trunk")
@@ -54,6 +55,7 @@ class FolderReader:
                 f"{folder}: the model cannot be opened ({error}). Restore the folder, or choose one with --model"
             ) from error
         self.confidence = weights_of(config, "confidence", ("bias", *FEATURES))
+        self.risk: tuple[Measured, ...] = measured(config.get("risk"))
         self.order = weights_of(config, "order", tuple(WEIGHTS))
         self.name = f"{config['name']}-{fingerprint(folder)}"
         self._source = Source

@@ -337,6 +337,9 @@ class Reader(Protocol):
     def threshold(self) -> float: ...  # least confidence for an answer
 
     @property
+    def risk(self) -> Sequence[tuple[float, float, float]]: ...  # what thresholds refuse and get wrong (rag/risk.py)
+
+    @property
     def confidence(self) -> Mapping[str, float] | None: ...  # fitted weights (rag/rerank.py); None: support is it
 
     @property

@@ -47,6 +47,7 @@ class OverlapReader:
 
     threshold = 0.5
     confidence = None  # support is the confidence
+    risk = ()  # never measured
     order = None  # the witnesses count as they do by default
 
     def __init__(self, name: str = "overlap-1") -> None:

@@ -27,7 +27,11 @@ Person = Annotated[str | None, typer.Option(help="Who asks; sees only what they 
 AnswerId = Annotated[str, typer.Argument(metavar="ANSWER_ID", help="As `rag ask --json` and `rag audit` print it.")]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model that reads.", show_default="models/base")]
 Strictness = Annotated[
-    str | None, typer.Option(help="lenient, normal, strict, or the least support from 0 to 1.", show_default="normal")
+    str | None,
+    typer.Option(
+        help="lenient, normal, strict; the least confidence from 0 to 1; or 10%: at most so many answers wrong.",
+        show_default="normal",
+    ),
 ]
 
 

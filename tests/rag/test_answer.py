@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import rag
-from rag.answer import REFUSAL, answer, threshold
+from rag.answer import REFUSAL, answer
 from rag.config import Settings
 from rag.errors import EndpointError, ModelError
 from rag.library import Library
@@ -43,6 +43,7 @@ class OverlapReader:
     name = "overlap-1"
     threshold = 0.5
     confidence = None  # support is the confidence
+    risk = ()  # never measured
     order = None  # the witnesses count as they do by default
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading:
@@ -140,13 +141,6 @@ def test_a_refusal_speaks_and_quotes_nothing(parts: Parts) -> None:
     events = list(answer(parts, "Which parrot species nests on the roof in winter?"))
     assert [event.text for event in events if isinstance(event, Text)] == [REFUSAL]
     assert not [event for event in events if isinstance(event, Quoted)]
-
-
-def test_strictness_shifts_the_threshold() -> None:
-    assert threshold(0.4, "lenient") < threshold(0.4, "normal") < threshold(0.4, "strict") < 1
-    assert threshold(0.4, "normal") == pytest.approx(0.4)
-    assert threshold(0.4, 0.9) == 0.9
-    assert 0 <= threshold(0.0, "lenient") <= threshold(1.0, "strict") <= 1
 
 
 def test_a_strict_library_refuses_what_a_lenient_one_answers(parts: Parts) -> None:

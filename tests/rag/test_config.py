@@ -46,7 +46,7 @@ def test_an_endpoint_without_an_address_is_none() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"strictness": "harsh"}, "strictness is 'harsh': use lenient, normal, strict or a number from 0 to 1"),
+        ({"strictness": "harsh"}, "strictness is 'harsh': use lenient, normal, strict, a number from 0 to 1, or 10%"),
         ({"strictness": 1.5}, "strictness is 1.5: use lenient"),
         ({"fusion_weight": 3}, "fusion_weight is 3: input should be less than or equal to 1"),
         ({"colour": "red"}, "colour: no such setting. Known: audit_keeps_purged, "),
