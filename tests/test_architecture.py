@@ -22,7 +22,7 @@ LAYERS = [
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "prompt", "read", "risk", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage",
     },
     {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
