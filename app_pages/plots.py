@@ -76,6 +76,18 @@ def bars(rows: Sequence[tuple[str, int]], unit: str, alt: str, colour: str = ANS
     _draw({"layer": layers}, values, alt, height=ROW * len(rows) + 10)
 
 
+def line(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: str) -> None:
+    """One line through points of (x, y); both axes begin at 0."""
+    values = [{"x": x, "y": y} for x, y in points]
+    across, up = (
+        {"field": field, "type": "quantitative", "title": title, "scale": {"zero": True}, "axis": {"tickCount": 5}}
+        for field, title in zip("xy", titles, strict=True)
+    )
+    tooltip = [{"field": field, "title": title} for field, title in zip("xy", titles, strict=True)]
+    mark = {"type": "line", "point": True, "color": ANSWERED, "interpolate": "monotone"}
+    _draw({"mark": mark, "encoding": {"x": across, "y": up, "tooltip": tooltip}}, values, alt, height=240)
+
+
 def _draw(spec: dict[str, Any], values: list[dict[str, Any]], alt: str, *, height: int) -> None:
     whole = {**spec, "data": {"values": values}, "config": {"view": {"stroke": None}}}
     st.vega_lite_chart(spec=whole, height=height, alt=alt)

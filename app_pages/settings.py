@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import prose
+from app_pages import plots, prose
 from app_pages.opening import open_library, starters, warming
 from rag.config import Endpoint, Settings, save
 from rag.errors import GroundlingError
@@ -24,6 +24,12 @@ STRICTNESS = {
     "normal": "Answers where it is more likely right than wrong.",
     "strict": "Refuses wherever it is not sure.",
 }
+SHARE = "share"
+LIMITED = "Refuses until no more of its answers are wrong than the share below, as measured for the model."
+COST = (
+    "Measured for this model on questions that taught it nothing, half of which no document answers. On other "
+    "documents and questions the shares differ."
+)
 OUTSIDE = (
     "Optional. Any server that speaks OpenAI’s protocol can word the answers. Questions and the passages found for "
     "them are sent to it; quotations are still checked here."
@@ -45,6 +51,7 @@ def main() -> None:
         st.html(prose.notice(*outcome))
     draw_form(settings)
     if library:
+        draw_risk(library)
         draw_facts(library)
 
 
@@ -61,17 +68,7 @@ def draw_form(settings: Settings) -> None:
             format_func=lambda folder: prose.label(folder.name),
             help="The folders beside the current model. Training adds to them.",
         )
-        levels: list[Any] = list(STRICTNESS)
-        if settings.strictness not in levels:
-            levels.append(settings.strictness)  # a number chosen in rag.toml
-        strictness = st.radio(
-            "Strictness",
-            levels,
-            index=levels.index(settings.strictness),
-            key="strictness",
-            captions=[STRICTNESS.get(level, "Least support for an answer") for level in levels],
-            format_func=lambda level: str(level).capitalize(),
-        )
+        strictness = _strictness(settings.strictness)
         st.html('<h2 class="gl-section">Outside model</h2>')
         st.html(prose.plain(OUTSIDE))
         endpoint = settings.endpoint
@@ -98,6 +95,49 @@ def draw_form(settings: Settings) -> None:
                 _save(changed)
         except GroundlingError as error:
             st.html(prose.notice(str(error), "error"))
+
+
+def _strictness(current: str | float) -> str | float:
+    """Ask how sure an answer must be."""
+    levels: list[Any] = [*STRICTNESS, SHARE]
+    share = str(current).endswith("%")
+    if not share and current not in levels:
+        levels.append(current)  # a number chosen in rag.toml
+    level = st.radio(
+        "Strictness",
+        levels,
+        index=levels.index(SHARE if share else current),
+        key="strictness",
+        captions=[{**STRICTNESS, SHARE: LIMITED}.get(level, "Least confidence for an answer") for level in levels],
+        format_func=lambda level: "At most a share of wrong answers" if level == SHARE else str(level).capitalize(),
+    )
+    percent = st.number_input(
+        "Wrong answers at most, in percent",
+        min_value=1,
+        max_value=90,
+        value=round(float(str(current).rstrip("%"))) if share else 20,
+        key="strictness-share",
+        width=240,
+        help="Counts only where that line is chosen above.",
+    )
+    chosen: str | float = f"{percent}%" if level == SHARE else level
+    return chosen
+
+
+def draw_risk(library: Library) -> None:
+    """What each share of wrong answers costs in refusals."""
+    risk = library.risk()
+    if not risk:
+        return
+    st.html('<h2 class="gl-section">What being sure costs</h2>' + prose.plain(COST))
+    plots.line(
+        [(refused, wrong) for _, refused, wrong in risk],
+        ("Questions refused, %", "Answers wrong, %"),
+        "Share of the given answers that are wrong, by the share of questions refused",
+    )
+    rows = [(f"{threshold:.2f}", round(refused), round(wrong)) for threshold, refused, wrong in risk]
+    with st.expander("The numbers"):
+        st.html(plots.table(("Least confidence", "Refused, %", "Wrong, %"), rows, "What each least confidence costs"))
 
 
 def _models(current: Path) -> list[Path]:

@@ -243,6 +243,16 @@ class Library(Judging, Keeping):
             "index": str(self.path),
         }
 
+    def risk(self) -> list[tuple[float, float, float]]:
+        """What each least confidence did where the model was measured: (confidence, % refused, % wrong); or nothing."""
+        from rag.read import model_config
+        from rag.risk import measured
+
+        if not (self.settings.model / "config.json").is_file():
+            return []  # no model: nothing was measured, and the page where one is chosen must open
+        rows = measured(model_config(self.settings.model).get("risk"))
+        return [(row.threshold, row.refused, row.wrong) for row in rows]
+
     def evaluate(self, questions: Path | Sequence[dict[str, Any]]) -> Report:
         """Ask a question set and count right, wrong and refused, in percent."""
         from rag import evaluate

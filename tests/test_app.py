@@ -402,6 +402,16 @@ def test_settings_are_written_to_the_file_and_serve_at_once(empty: AppTest, in_a
     assert library().settings.endpoint.model == "small"
 
 
+def test_a_share_of_wrong_answers_can_be_chosen_and_comes_back(empty: AppTest, in_a_folder_of_its_own: Path) -> None:
+    shown(empty.switch_page("app_pages/settings.py"))
+    empty.radio(key="strictness").set_value("share")
+    empty.number_input(key="strictness-share").set_value(15)
+    press(empty, "settings-save")
+    assert 'strictness = "15%"' in (in_a_folder_of_its_own / "rag.toml").read_text("utf-8")
+    assert empty.radio(key="strictness").value == "share"
+    assert empty.number_input(key="strictness-share").value == 15
+
+
 def test_a_saved_setting_that_the_environment_overrules_is_said(
     empty: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
