@@ -141,14 +141,14 @@ class Keeping:
         pinned.unpin(self._catalogue, pin, person=person or LOCAL_OWNER)
 
     def recheck_pinned(self, seconds: float | None = None) -> bool:
-        """Ask every pinned question that is due; True when all are done. Loads the model only where one is.
+        """Ask every pinned question that is due; True when none is left. Loads the model only where one is pinned.
 
         `seconds` bounds the wait; 0 returns at once. What is left goes on in the background, or after the next opening.
         """
         if not pinned.any_pinned(self._catalogue):
             return True
         self._rechecker().start()
-        return self._rechecker().wait(seconds)
+        return self._rechecker().wait(seconds) and not any(one.waiting for one in self.pinned())
 
     def _recheck_since(self, generation: int) -> None:
         """After documents changed: ask again in the background, where there is a model to ask."""

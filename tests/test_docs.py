@@ -15,8 +15,8 @@ import pytest
 import typer
 
 from rag.cli import app, main
-from rag.library import Library
-from rag.types import Answer, Citation, FileReport
+from rag.library import Library, Pinned
+from rag.types import Answer, Citation, Fact, FileReport
 from trainer.cli import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,6 +151,15 @@ def test_documents_show_and_search_print_what_is_documented(
     assert list(printed(capsys, "documents", *index)["documents"][0]) == list(documented("documents")["documents"][0])
     assert list(printed(capsys, "show", "leave.md", *index)) == list(documented("show"))
     assert list(printed(capsys, "search", "leave", *index)["hits"][0]) == list(documented("search")["hits"][0])
+
+
+def test_what_is_kept_is_printed_as_documented(shared_library: Library, capsys: pytest.CaptureFixture[str]) -> None:
+    index = ("--index", str(shared_library.path))
+    assert list(documented("memory")["remembered"][0]) == [field.name for field in dataclasses.fields(Fact)]
+    assert list(printed(capsys, "memory", *index)) == list(documented("memory"))
+    assert printed(capsys, "retention", *index).keys() == documented("retention").keys()
+    one = Pinned("id", "default", "Why?", "So.", False, "id", "local", "2026-11-22", True)
+    assert list(documented("pinned")["pinned"][0]) == list(one.as_dict())
 
 
 def test_the_readme_shows_a_session_early_and_holds_no_placeholder() -> None:

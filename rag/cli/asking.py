@@ -44,7 +44,10 @@ def chat(
     strictness: Strictness = None,
     index: Index = None,
 ) -> None:
-    """Ask in turns. A follow-up may lean on what was said before; leave with an empty line or Ctrl-D."""
+    """Ask in turns. A follow-up may lean on what was said before; leave with an empty line or Ctrl-D.
+
+    "Remember that I work in Lisbon" is remembered, "Forget that ..." erased, "What do you remember about me?" listed.
+    """
     with contextlib.suppress(
         ImportError
     ):  # the import alone gives `input` its line editing; Windows has no such module
@@ -54,6 +57,9 @@ def chat(
         for example in opened.starters(collection=collection, person=person) if sys.stdin.isatty() else ():
             typer.echo(f"  for example: {example}")
         while question := _next_question():
+            if told := opened.heed(question, person=person):
+                typer.echo(told + "\n")
+                continue
             answer = _speak(opened, question, history, collection=collection, person=person)
             history.append(Message(question, answer.text))
             typer.echo()
@@ -74,8 +80,11 @@ def _speak(
     """Print an answer while it comes, then its quotations or, for a refusal, what was nearest."""
     answer = None
     for event in opened.stream(question, history=history or (), collection=collection, person=person):
-        if isinstance(event, Searching) and event.question != question:
-            typer.echo(f"(searching: {event.question})")
+        if isinstance(event, Searching):
+            if event.question != question:
+                typer.echo(f"(searching: {event.question})")
+            for fact in event.remembered:
+                typer.echo(f"(remembered: {fact})")
         elif isinstance(event, Text):
             typer.echo(event.text, nl=False)
             sys.stdout.flush()

@@ -13,8 +13,12 @@ from typing import Annotated
 
 import typer
 
+from rag.cli.keeping import recheck_after
 from rag.cli.options import Collection, Index, Json, Person, as_json, library, progress_bar, table
 from rag.types import DEFAULT_COLLECTION, FileReport
+
+CHANGED = ("added", "replaced", "removed")
+PINNED_S = 60.0  # how long a command waits for the pinned questions to be asked again
 
 Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The name that `rag documents` shows.")]
 
@@ -33,10 +37,13 @@ def add(
     """
     with library(index, existing=False) as opened, progress_bar(quiet=json) as progress:
         reports = opened.add(paths, collection=collection, sync=sync, access=tuple(reader or ()), progress=progress)
+        told = recheck_after(opened, PINNED_S) if any(one.status in CHANGED for one in reports) else []
     if json:
         as_json({"files": [asdict(report) for report in reports]})
     else:
         _tell(reports)
+    for line in told:
+        typer.echo(line, err=True)
     if any(report.status == "failed" for report in reports):
         raise typer.Exit(1)
 
@@ -102,10 +109,13 @@ def remove(
     """Take a document out of a library. The file itself stays where it is."""
     with library(index) as opened:
         report = opened.remove(document, collection=collection, person=person)
+        told = recheck_after(opened, PINNED_S)
     if json:
         as_json(asdict(report))
     else:
         typer.echo(f"removed   {report.document}: {report.passages} passages")
+    for line in told:
+        typer.echo(line, err=True)
 
 
 COMMANDS = (add, documents, show, remove)
