@@ -1,8 +1,9 @@
 """How often are answers right, on real documents? `make bench-answers`, or `python -m benchmarks.answers --data DIR`.
 
 Takes   the data folder with documents/handbooks and documents/filings, their question files, and ours over the filings.
-Gives   a table of right, wrong and refused for each set and for the fixed choice of sixty (forty answerable, twenty
-        not), all rows as JSON under --out, and last one JSON object with the keys right, wrong, refused (in percent).
+Gives   a table of right, wrong and refused for each set, for the two handbooks together and for the fixed choice of
+        sixty (forty answerable, twenty not), what simpler means reach on the handbooks' questions (`baselines.py`), all
+        rows as JSON under --out, and last one JSON object with the keys right, wrong, refused (in percent).
 The sixty were fixed by a rule before any answer was seen: from each of the three files, evenly spread, 14, 13 and 13
 answerable and 7, 7 and 6 unanswerable questions.
 All documents stand in one index and every question is asked over all of them. The question files lie beside the
@@ -15,14 +16,18 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import rag
+from benchmarks.baselines import baselines
 from benchmarks.record import record
 from rag.evaluate import Report, evaluate, load
+from rag.metrics import percent
 
 ROOT = Path(__file__).resolve().parent.parent
+HANDBOOKS = ("18F", "sourcegraph")
 SHARES = {"18F": (14, 7), "sourcegraph": (13, 7), "filings": (13, 6)}  # of the sixty: answerable, unanswerable
 
 
@@ -73,7 +78,9 @@ def main() -> None:
         failed = [file for file in added if file.status == "failed"]
         sys.stderr.write(f"{len(added)} files, {len(failed)} failed, {time.monotonic() - began:.0f} s\n")
         sets = question_sets(given.data)
+        handbooks = [row for name in HANDBOOKS for row in sets[name]]
         asked = {"sixty": sixty(sets)} if given.only_sixty else {**sets, "sixty": sixty(sets)}
+        plain = {} if given.only_sixty else baselines(library, handbooks, settings)
         reports = {name: ask(library, name, rows, given.out) for name, rows in asked.items()}
         model = str(library.status()["model"])
     for name, found in reports.items():
@@ -82,6 +89,9 @@ def main() -> None:
             f"refused {found.refused:5.1f}  unanswerable refused {found.unanswerable_refused:5.1f}  "
             f"cited {found.cited:5.1f}  recall@5 {found.recall_at_5:5.1f}\n"
         )
+    if plain:
+        together = among_answerable([row for name in HANDBOOKS for row in reports[name].rows])
+        sys.stdout.write(f"handbooks, of the answerable: {together}\nplain stack there: {plain}\n")
     whole = reports["sixty"]
     result = {"right": whole.right, "wrong": whole.wrong, "refused": whole.refused, "n": whole.n, "model": model}
     result["sets"] = {
@@ -89,8 +99,25 @@ def main() -> None:
         for name, found in reports.items()
     }
     if not given.only_sixty:
+        result |= {"handbooks": together, "plain_stack": plain}
         record("answers", result)
     sys.stdout.write(json.dumps(result) + "\n")
+
+
+def among_answerable(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Right and wrong in percent of the answerable rows, and how many of the others are refused.
+
+    >>> among_answerable([{"answerable": True, "outcome": "right"}, {"answerable": False, "outcome": "wrong"}])
+    {'right': 100.0, 'wrong': 0.0, 'unanswerable_refused': 0.0, 'n': 2}
+    """
+    answerable = [row["outcome"] for row in rows if row["answerable"]]
+    others = [row["outcome"] for row in rows if not row["answerable"]]
+    return {
+        "right": percent(answerable.count("right"), len(answerable)),
+        "wrong": percent(answerable.count("wrong"), len(answerable)),
+        "unanswerable_refused": percent(others.count("refused"), len(others)),
+        "n": len(rows),
+    }
 
 
 def ask(library: rag.Library, name: str, rows: list[dict[str, Any]], out: Path) -> Report:
