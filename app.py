@@ -21,7 +21,6 @@ import streamlit as st
 
 from app_pages import browser, conversations, prose, recall, turns
 from app_pages.opening import Asked, asked_questions, open_library, starters, warming
-from app_pages.source import open_source
 from app_pages.work import Work
 from rag.errors import GroundlingError
 from rag.library import Library
@@ -99,9 +98,7 @@ def chat() -> None:
     in_dialog = conversations.draw_header(library, conversation)
     for number, turn in enumerate(conversation.turns):
         turns.draw_turn(library, turn, number, pressed)
-    if pressed.citation:
-        open_source(library, pressed.citation)
-        in_dialog = True
+    in_dialog = turns.open_pressed(library, pressed) or in_dialog
     if pressed.again is not None:
         turn = conversation.turns[pressed.again]
         ask(library, conversation, turn["question"], before=pressed.again)

@@ -1,4 +1,4 @@
-"""What only JavaScript can do: copy to the clipboard, scroll to something, set the cursor, fold the sidebar away.
+"""What only JavaScript can do: copy, scroll to something, set the cursor, fold the sidebar away, select words.
 
 The scripts are constants; what people or documents wrote reaches them as data and never becomes markup.
 """
@@ -79,6 +79,84 @@ export default function ({ data }) {
   if (window.innerWidth <= 768) document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
 }
 """
+
+
+_SELECT_CSS = """
+button {
+  font: inherit; font-size: 0.9rem; width: 100%; text-align: left; color: inherit; cursor: pointer;
+  background: color-mix(in srgb, var(--st-primary-color) 12%, transparent);
+  border: 1px solid color-mix(in srgb, var(--st-primary-color) 45%, transparent);
+  padding: 0.5rem 0.85rem; min-height: 2.75rem; border-radius: var(--st-button-radius, 0.5rem);
+  overflow: hidden; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical;
+}
+button:disabled { cursor: default; opacity: 0.7; background: none; border-style: dashed; border-color: currentColor; }
+button:focus-visible { outline: 2px solid var(--st-primary-color); }
+"""
+
+_SELECT_JS = """
+// Where a point of the selection stands in the document, in characters as Python counts them.
+const at = (leaf, node, offset) => {
+  if (node === leaf) {
+    const line = leaf.children[Math.min(offset, leaf.children.length - 1)];
+    return Number(line.dataset.at) + (offset < leaf.children.length ? 0 : [...line.textContent].length);
+  }
+  const line = (node.nodeType === Node.TEXT_NODE ? node.parentElement : node).closest("[data-at]");
+  if (!line) return null;
+  const before = document.createRange();
+  before.setStart(line, 0);
+  before.setEnd(node, offset);
+  return Number(line.dataset.at) + [...before.toString()].length;
+};
+export default function ({ parentElement, data, setTriggerValue }) {
+  const button = parentElement.querySelector("button");
+  let place = null;
+  const show = (words) => {
+    button.disabled = !place;
+    button.textContent = place ? `These are the right words: “${words}”` : data.waiting;
+  };
+  const look = () => {
+    const chosen = document.getSelection();
+    const leaf = [...document.querySelectorAll(data.selector)].pop();
+    if (!leaf || !chosen.rangeCount || !leaf.contains(chosen.anchorNode) || !leaf.contains(chosen.focusNode)) return;
+    const range = chosen.getRangeAt(0);
+    const start = at(leaf, range.startContainer, range.startOffset);
+    const end = at(leaf, range.endContainer, range.endOffset);
+    const words = chosen.toString().trim().replace(/\\s+/g, " ");
+    place = start !== null && end !== null && start < end && words ? { start, end } : null;
+    show(words);
+  };
+  button.onpointerdown = (event) => event.preventDefault();  // a press must not take the selection away
+  button.onclick = () => { if (place) setTriggerValue("marked", place); };
+  show("");
+  look();
+  document.addEventListener("selectionchange", look);
+  return () => document.removeEventListener("selectionchange", look);
+}
+"""
+
+
+@st.cache_resource(show_spinner=False)
+def _selecting() -> Any:
+    """Registered once a process: registering again warns."""
+    return st.components.v2.component(
+        "groundling_select", html='<button type="button" disabled></button>', css=_SELECT_CSS, js=_SELECT_JS
+    )
+
+
+def select_words(selector: str, key: str, waiting: str) -> tuple[int, int] | None:
+    """A button for the words that are selected in a leaf: where they stand, in the run in which it is pressed.
+
+    The numbers come from a browser: whoever takes them reads the words out of the document and checks the rest.
+    """
+    pressed = _selecting()(
+        key=key, data={"selector": selector, "waiting": waiting}, on_marked_change=lambda: None, width="stretch"
+    ).marked
+    if not isinstance(pressed, dict):
+        return None
+    try:
+        return int(pressed["start"]), int(pressed["end"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 @st.cache_resource(show_spinner=False)

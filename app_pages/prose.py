@@ -83,8 +83,11 @@ def plain(text: str, kind: str = "quiet") -> str:
     return f'<p class="gl-{kind}">{escape(text)}</p>'
 
 
-def leaf(text: str, marked: tuple[int, int]) -> str:
-    """One page of a document with `text[marked[0]:marked[1]]` highlighted; headings stand out, every letter stays."""
+def leaf(text: str, marked: tuple[int, int], begins: int = 0) -> str:
+    """One page of a document with `text[marked[0]:marked[1]]` highlighted; headings stand out, every letter stays.
+
+    `begins` is where the page begins in its document: each line says where it stands, for `browser.select_words`.
+    """
     lines: list[str] = []
     at = 0
     for line in text.splitlines(keepends=True):
@@ -96,7 +99,7 @@ def leaf(text: str, marked: tuple[int, int]) -> str:
         drawn = _marked(words[sign:], start - sign, end - sign)
         if sign:
             drawn = f'<span class="gl-hash">{_marked(words[:sign], start, end)}</span>{drawn}'
-        lines.append(f'<div class="{kind}">{drawn or "&nbsp;"}</div>')
+        lines.append(f'<div class="{kind}" data-at="{begins + at}">{drawn or "&nbsp;"}</div>')
         at += len(line)
     return f'<article class="gl-leaf" tabindex="0" aria-label="Text of the page">{"".join(lines)}</article>'
 

@@ -2,7 +2,8 @@
 
 Takes   the library and a citation as a dict: document, version, start, end.
 Gives   a drawer at the right edge: one leaf at a time (a page, or a part of a document that has no pages),
-        scrolled to the quotation; two buttons turn the leaves.
+        scrolled to the quotation; two buttons turn the leaves. Where an answer is judged, the right words are marked
+        here (`marking`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from app_pages import browser, prose
+from app_pages.marking import draw_bar, draw_documents
 from rag.errors import GroundlingError
 from rag.library import Library
 from rag.types import Document
@@ -48,16 +50,25 @@ def leaves(document: Document, start: int, end: int) -> list[Leaf]:
     ]
 
 
-def open_source(library: Library, citation: dict[str, Any]) -> None:
-    """Open the drawer. Call at most once in a run of the script: Streamlit shows one dialog at a time."""
+def open_source(
+    library: Library, citation: dict[str, Any] | None, answer: dict[str, Any] | None = None, *, marking: bool = False
+) -> None:
+    """Open the drawer. Call at most once in a run of the script: Streamlit shows one dialog at a time.
+
+    With `answer` the right words can be marked in it; `marking` was asked for, so any document can be chosen.
+    """
     st.session_state.pop("leaf", None)
     st.session_state["visit"] = st.session_state.get("visit", 0) + 1
-    title = prose.label(citation["document"], limit=60)
+    title = "Where it stands" if marking or citation is None else prose.label(citation["document"], limit=60)
     drawer = st.dialog(title, width="medium", position="right", icon=":material/description:", on_dismiss="rerun")
-    drawer(_draw)(library, citation)
+    drawer(_draw)(library, citation, answer, marking)
 
 
-def _draw(library: Library, citation: dict[str, Any]) -> None:
+def _draw(library: Library, citation: dict[str, Any] | None, answer: dict[str, Any] | None, marking: bool) -> None:
+    citation = _chosen(library, citation) if marking else citation
+    if citation is None:
+        st.html(prose.notice("There are no documents in which anything could stand."))
+        return
     try:
         document = library.document(citation["document"], citation["version"])
     except GroundlingError as error:
@@ -70,13 +81,26 @@ def _draw(library: Library, citation: dict[str, Any]) -> None:
     leaf = found[number]
     note = f"version {document.version}" + ("" if document.current else ", replaced since")
     st.html(prose.plain(" · ".join(part for part in (leaf.name, document.collection, note) if part), "where"))
-    st.html(prose.leaf(document.text[leaf.start : leaf.end], (start - leaf.start, end - leaf.start)))
+    words = document.text[leaf.start : leaf.end]
+    st.html(prose.leaf(words, (start - leaf.start, end - leaf.start), leaf.start))
     visit = st.session_state["visit"]
     here = leaf.start <= start < leaf.end
     with st.container(key="unseen-leaf"):
         browser.bring_into_view(".gl-mark" if here else ".gl-where", "leaf-look", f"leaf-{visit}-{number}")
     if len(found) > 1:
         _turn_leaves(number, len(found), home)
+    if answer is not None:
+        draw_bar(library, answer, document, (leaf.start, leaf.end), typing=marking)
+
+
+def _chosen(library: Library, citation: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Where the chosen document opens: another than before opens at its beginning."""
+    chosen = draw_documents(library, citation)
+    if chosen and st.session_state.get("marking") != chosen["document"]:
+        st.session_state["marking"] = chosen["document"]
+        st.session_state.pop("leaf", None)
+        st.session_state["visit"] += 1
+    return chosen
 
 
 def _turn_leaves(number: int, count: int, home: int) -> None:

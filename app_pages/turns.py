@@ -12,21 +12,10 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import browser, prose
-from rag.errors import GroundlingError
-from rag.library import REASONS, Library
-
-WORDS = {  # how a person would say it; keys are feedback.REASONS
-    "passage_missed": "It missed a passage",
-    "wrong_words": "It quoted the wrong words",
-    "unsupported": "The quotation does not support it",
-    "outdated": "It is out of date",
-    "should_have_refused": "The documents do not say this",
-    "should_have_answered": "The documents do answer this",
-    "style": "It is badly worded",
-}
-
-VERDICTS = ("down", "up")  # as the thumbs count them
+from app_pages import browser, judge, prose, versus
+from app_pages.judge import WORDS as WORDS
+from app_pages.source import open_source
+from rag.library import Library
 
 
 @dataclass
@@ -34,6 +23,9 @@ class Pressed:
     """What was pressed in this run of the script."""
 
     citation: dict[str, Any] | None = None  # open it
+    answer: dict[str, Any] | None = None  # that it belongs to, where it can be judged
+    marking: bool = False  # the right words are to be marked
+    compare: bool = False  # the answer is to be compared with another
     again: int | None = None  # ask the question of this turn again
 
 
@@ -47,6 +39,8 @@ def draw_turn(library: Library, turn: dict[str, Any], number: int, pressed: Pres
         else:
             st.html(prose.prose(answer["answer"]))
             draw_quotations(answer["citations"], f"{number}", pressed)
+        if pressed.citation is not None and pressed.answer is None:
+            pressed.answer = answer  # its source was pressed
         for line in answer.get("notices", ()):
             st.html(prose.notice(line))
         _draw_actions(library, turn, number, pressed)
@@ -88,45 +82,30 @@ def source_line(citation: dict[str, Any]) -> str:
 
 def _draw_actions(library: Library, turn: dict[str, Any], number: int, pressed: Pressed) -> None:
     answer = turn["answer"]
-    answer_id = answer["answer_id"]
-    verdict_key, reason_key = f"verdict-{answer_id}", f"asks-reason-{answer_id}"
-
-    def judged() -> None:
-        verdict = st.session_state[verdict_key]
-        st.session_state[reason_key] = verdict == 0
-        try:
-            if verdict is None:
-                library.withdraw(answer_id)
-            else:
-                library.rate(answer_id, VERDICTS[verdict])
-        except GroundlingError as error:
-            st.toast(prose.label(str(error)))
-
     with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", key=f"actions-{number}"):
-        made = library.judgement(answer_id)
-        st.feedback("thumbs", key=verdict_key, on_change=judged, default=VERDICTS.index(made.verdict) if made else None)
+        judge.draw_thumbs(library, answer["answer_id"])
         browser.copy_button(as_text(answer), key=f"copy-{number}")
         if st.button("Ask again", key=f"again-{number}", type="tertiary"):
             pressed.again = number
-    if st.session_state.get(reason_key):
-        _draw_reason(library, answer_id, reason_key)
+        if st.button("Compare", key=f"compare-{number}", type="tertiary", help="See the question answered another way"):
+            pressed.answer, pressed.compare = answer, True
+    if judge.draw_judgement(library, answer["answer_id"]):
+        pressed.answer, pressed.marking = answer, True
 
 
-def _draw_reason(library: Library, answer_id: str, reason_key: str) -> None:
-    with st.form(f"reason-{answer_id}", border=True):
-        reason = st.pills(
-            "What was wrong?", list(REASONS), key=f"why-{answer_id}", format_func=lambda name: WORDS.get(name, name)
-        )
-        correction = st.text_area("What would have been right? (optional)", key=f"right-{answer_id}", height=80)
-        with st.container(horizontal=True, key=f"reason-buttons-{answer_id}"):
-            sent = st.form_submit_button("Send", key=f"send-{answer_id}", type="primary")
-            skipped = st.form_submit_button("Skip", key=f"skip-{answer_id}", type="tertiary")
-    if sent:
-        library.rate(answer_id, "down", reason=reason, correction=correction.strip() or None)
-        st.toast("Thank you. Your judgement is kept with the answer.")
-    if sent or skipped:
-        st.session_state[reason_key] = False
-        st.rerun()
+def open_pressed(library: Library, pressed: Pressed) -> bool:
+    """Open what was pressed: a source, the drawer to mark words in, two answers. True when that opened a dialog."""
+    answer = pressed.answer
+    if answer is not None and pressed.compare:
+        versus.open_comparison(library, answer)
+    elif answer is not None and pressed.marking:
+        near = [*answer["citations"], *answer.get("nearest", ())]
+        open_source(library, near[0] if near else None, answer, marking=True)
+    elif pressed.citation is not None:
+        open_source(library, pressed.citation, answer)
+    else:
+        return False
+    return True
 
 
 def as_text(answer: dict[str, Any]) -> str:

@@ -61,10 +61,6 @@ class Judging:
 
         return second(self._model_parts(), answer_id, person=person or LOCAL_OWNER)
 
-    def answer_of(self, answer_id: str, *, person: str | None = None) -> dict[str, Any]:
-        """The object of `rag ask --json`. Raises NotFound, also where it quotes what this person may not read."""
-        return {**feedback.judged(self._catalogue, answer_id, person)["answer"], "answer_id": answer_id}
-
     def judgement(self, answer_id: str, *, person: str | None = None) -> Judgement | None:
         """This person's rating of an answer; None while there is none."""
         found = feedback.judgements(self._catalogue, answer_id=answer_id, person=person or LOCAL_OWNER)

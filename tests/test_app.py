@@ -96,6 +96,12 @@ def press(app: AppTest, key: str) -> AppTest:
     return shown(app)
 
 
+def press_inside(app: AppTest, opener: str, key: str) -> AppTest:
+    """Press a button of a dialog. The runner draws the whole page anew, so what opened it has to be pressed along."""
+    app.button(key=opener).click()
+    return press(app, key)
+
+
 def markup(app: AppTest) -> list[str]:
     """The pieces of HTML that the page shows."""
     return [each.value for each in app.html if not each.value.startswith("<style>")]
@@ -246,6 +252,72 @@ def test_a_thumb_down_is_stored_with_its_reason_and_correction_and_can_be_taken_
     page.feedback(key=f"verdict-{answer_id}").set_value(None)
     shown(page)
     assert library().judgement(answer_id) is None
+
+
+@needs_model
+def test_the_right_words_are_typed_where_they_stand_and_the_judgement_stays_changeable(page: AppTest) -> None:
+    ask(page, QUESTION)
+    answer_id = library().conversation(page.query_params["c"]).turns[0]["answer"]["answer_id"]
+    page.feedback(key=f"verdict-{answer_id}").set_value(1)
+    shown(page)
+    page.feedback(key=f"verdict-{answer_id}").set_value(0)
+    shown(page)
+    press(page, f"mark-{answer_id}")
+    assert page.selectbox(key="mark-document").value == "leave.md"
+    page.text_input(key="mark-typed").set_value("28 days")
+    press_inside(page, f"mark-{answer_id}", "mark-send")
+    assert "the words '28 days' do not stand there" in words(page)
+    page.text_input(key="mark-typed").set_value("27 days")
+    press_inside(page, f"mark-{answer_id}", "mark-send")
+    made = library().judgement(answer_id)
+    assert made is not None
+    assert made.marked is not None
+    assert (made.reason, made.marked.document, made.marked.quote) == ("wrong_words", "leave.md", "27 days")
+    assert "It quoted the wrong words · Right words: “27 days” in leave.md" in words(page)
+    press(page, f"change-{answer_id}")
+    assert page.pills(key=f"why-{answer_id}").value == "wrong_words"
+    page.pills(key=f"why-{answer_id}").set_value("style")
+    press(page, f"send-{answer_id}")
+    changed = library().judgement(answer_id)
+    assert changed is not None
+    assert (changed.id, changed.reason, changed.marked) == (made.id, "style", made.marked)
+
+
+@needs_model
+def test_words_in_another_document_mean_that_a_passage_was_missed(page: AppTest) -> None:
+    ask(page, QUESTION)
+    answer_id = library().conversation(page.query_params["c"]).turns[0]["answer"]["answer_id"]
+    page.feedback(key=f"verdict-{answer_id}").set_value(0)
+    shown(page)
+    press(page, f"mark-{answer_id}")
+    page.selectbox(key="mark-document").set_value("security.txt")
+    press(page, f"mark-{answer_id}")
+    assert "Passwords have at least 14 characters" in words(page)
+    page.text_input(key="mark-typed").set_value("14 characters")
+    press_inside(page, f"mark-{answer_id}", "mark-send")
+    made = library().judgement(answer_id)
+    assert made is not None
+    assert made.marked is not None
+    assert (made.reason, made.marked.document) == ("passage_missed", "security.txt")
+
+
+@needs_model
+def test_two_answers_are_compared_and_the_choice_is_kept(page: AppTest) -> None:
+    ask(page, QUESTION)
+    answer_id = library().conversation(page.query_params["c"]).turns[0]["answer"]["answer_id"]
+    press(page, "compare-0")
+    pair = page.session_state[f"second-{answer_id}"]
+    assert len(pair) == 2
+    assert answer_id in [each["answer_id"] for each in pair]
+    assert all(each["answer"] in words(page) for each in pair)
+    press_inside(page, "compare-0", "choose-b")
+    (made,) = [
+        made
+        for made in library().judgements_of()
+        if made.kind == "choice" and answer_id in (made.answer_id, made.other)
+    ]
+    assert (made.answer_id, made.other, made.side) == (pair[1]["answer_id"], pair[0]["answer_id"], "b")
+    assert f"second-{answer_id}" not in page.session_state
 
 
 @needs_model

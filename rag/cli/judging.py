@@ -74,7 +74,7 @@ def compare(
         if winner is None:
             random.shuffle(pair)  # which one is new must not be seen
             for name, identity in zip("ab", pair, strict=True):
-                _show_answer(name, opened.answer_of(identity, person=person))
+                _show_answer(name, opened.answered(identity, person=person))
             winner = _asked()
         made = opened.choose(pair[0], pair[1], winner, person=person)
     if json:
