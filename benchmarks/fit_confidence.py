@@ -4,8 +4,8 @@
                   └► the same library with them ──┴─► confidence: logistic regression (both) ─► threshold, risk
 
 Takes   reading rows whose dev questions taught the model nothing (`trainer rows`), and a model folder.
-Gives   in the model's config.json: `order` and `confidence` (the weights of `rag/rerank.py`), `threshold`, the least
-        confidence at which REFUSE of the questions without an answer are refused, and `risk`: what each threshold
+Gives   in the model's config.json: `order` and `confidence` (the weights of `rag/rerank.py`), `answer_threshold`, the
+        least confidence at which REFUSE of the questions without an answer are refused, and `risk`: what each threshold
         refuses and how much of what is then answered is wrong. Prints the same; no evaluation set was seen.
 Why     each question is asked of two real libraries, with and without the text that answers it, so that the confidence
         is that of the shown answer, retrieval included.
@@ -253,7 +253,7 @@ def main() -> None:
     result = fitted(present, removed)
     path = given.model / "config.json"
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    config |= {name: result[name] for name in ("order", "confidence", "threshold", "risk", "confidence_fit")}
+    config |= result
     files.write_json(path, config)
     checksums.write(given.model)
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
@@ -293,7 +293,7 @@ def fitted(present: Sequence[Case], removed: Sequence[Case]) -> dict[str, Any]:
     return {
         "order": order,
         "confidence": named(fit(x, good)),
-        "threshold": threshold,
+        "answer_threshold": threshold,
         "risk": risks(said, good),
         "confidence_fit": {"how": how, **figures},
     }

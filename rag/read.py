@@ -55,6 +55,8 @@ class FolderReader:
                 f"{folder}: the model cannot be opened ({error}). Restore the folder, or choose one with --model"
             ) from error
         self.confidence = weights_of(config, "confidence", ("bias", *FEATURES))
+        # Of the confidence, where one was fitted; the model's own is that of its support.
+        self.threshold = float(str(config.get("answer_threshold", self.threshold)))
         self.risk: tuple[Measured, ...] = measured(config.get("risk"))
         self.order = weights_of(config, "order", tuple(WEIGHTS))
         self.name = f"{config['name']}-{fingerprint(folder)}"

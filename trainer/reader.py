@@ -35,7 +35,7 @@ from trainer.errors import ANY, DataError, RecipeError, within
 from trainer.formats import reader_card
 from trainer.loop import Batch
 from trainer.rows import ReadingRow
-from trainer.scoring.calibrate import fit_brevity, fit_threshold
+from trainer.scoring.calibrate import fit_brevity, fit_refusal
 
 WINDOW = 40  # steps whose questions are sorted by length together
 CHUNK = 12  # pairs computed at a time
@@ -274,7 +274,7 @@ def export(
     model.settings["length"] = config.serving_length
     dev = rows.read_rows(learnt.with_name("dev.jsonl"))
     model.settings["brevity"], brevities = fit_brevity(model, dev)
-    fitted = fit_threshold(model, dev)
+    fitted = fit_refusal(model, dev)
     kept = {key: state[key] for key in ("step", "tokens", "seconds", "joules", "energy_method", "precision")}
     settings = {"name": config.name, "threshold": fitted.threshold, **model.settings}
     about = {**settings, "dev_f1_by_brevity": brevities, "calibration": fitted._asdict(), "training": kept}

@@ -75,6 +75,44 @@ def fit_threshold(reader: SourceReader, rows: Sequence[ReadingRow]) -> Fitted:
     return best_threshold(np.array(support), np.array(good))
 
 
+def fit_refusal(reader: SourceReader, rows: Sequence[ReadingRow]) -> Fitted:
+    """Read each row's gold source alone, then its first near miss alone; the threshold tells the two apart best.
+
+    So `trainer evaluate` judges a single passage; best is the highest balanced accuracy. Raises DataError.
+    """
+    support: list[float] = []
+    good: list[bool] = []
+    there: list[bool] = []
+    for row in rows:
+        for number, source in enumerate(row.sources[:2]):
+            _, value, found = reader.read(row.question, [Source(*source)])
+            said = source[1][found[0].start : found[0].end] if found else ""
+            answers = [source[1][s:e] for s, e in row.spans] if number == 0 else []
+            support.append(value)
+            there.append(bool(answers))
+            good.append(best(word_f1, said, answers) >= OVERLAP_FOR_RIGHT)
+    if not any(there) or all(there):
+        raise DataError(
+            "the dev rows need spans and near misses to fit the threshold on; make them with `trainer rows`"
+        )
+    return apart(np.array(support), np.array(there), np.array(good))
+
+
+def apart(support: np.ndarray, there: np.ndarray, good: np.ndarray) -> Fitted:
+    """The threshold with the highest balanced accuracy of answering what is there and refusing what is not.
+
+    >>> apart(np.array([0.9, 0.6, 0.2]), np.array([True, True, False]), np.array([True, False, False])).threshold
+    0.4
+    """
+    order = np.argsort(-support, kind="stable")
+    hits, falls = np.cumsum(there[order]) / there.sum(), np.cumsum(~there[order]) / (~there).sum()
+    count = int((hits - falls).argmax()) + 1
+    ranked = np.append(support[order], 0.0)
+    right, total = int(good[order][:count].sum()), len(support)
+    threshold = float((ranked[count - 1] + ranked[count]) / 2)
+    return Fitted(round(threshold, 4), right / total, (count - right) / total, (total - count) / total, total)
+
+
 def best_threshold(support: np.ndarray, good: np.ndarray) -> Fitted:
     """The threshold with the highest right - wrong.
 
