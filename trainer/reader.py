@@ -258,7 +258,7 @@ def reader(plan: recipe.Recipe) -> Path:
     if adapters:
         lora.save(model, plan.out / "adapter", adapters, about={"step": state["step"]})
         lora.merge(model)
-    return export(plan.out / "model", config, model, path, base=base, state=state)
+    return export(plan.out / "model", config, model, path, base=base, state=spent(config, state))
 
 
 def digest(path: Path) -> str:
@@ -285,11 +285,12 @@ def export(
     return folder
 
 
-def spent(config: ReaderConfig) -> dict[str, Any]:
-    """What the runs that are averaged cost together."""
-    if not config.start:
+def spent(config: ReaderConfig, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What this run and those before it cost together; without one of its own, those that are averaged."""
+    if own is None and not config.start:
         raise RecipeError("[reader] steps is 0 and start names no checkpoint; give at least 1 step or a start")
-    states = [checkpoint.read_state(folder) for folder in (*config.start, *config.before)]
+    states = [dict(own)] if own is not None else []
+    states += [checkpoint.read_state(folder) for folder in (*config.start, *config.before)]
     totals = {key: sum(state[key] for state in states) for key in ("step", "tokens", "seconds", "joules")}
     return {**states[0], **totals}
 
