@@ -62,8 +62,8 @@ def answers() -> str:
         return ""
     rows = [
         "Questions over real documents, all in one index, in percent of the questions of a set; some of "
-        "each set have no answer in the documents and should be refused. No weight or threshold was fitted on them; which witnesses are "
-        "heard was chosen while looking at some.",
+        "each set have no answer in the documents and should be refused. No weight or threshold was fitted on them; which "
+        "witnesses are heard was chosen while looking at some.",
         "",
         "| questions over | n | right | wrong | refused | unanswerable refused | right document among 5 passages |",
         "|---|---|---|---|---|---|---|",
@@ -81,7 +81,8 @@ def answers() -> str:
             f"Of the answerable questions about the two handbooks {ours['right']}% are answered rightly and "
             f"{ours['wrong']}% wrongly, and {ours['unanswerable_refused']}% of the others are refused. In the same run "
             "a passage that holds the answer is among the first 5 of words and meaning in "
-            f"{plain['passage_in_first_5']}%, among the first 20 in {plain['passage_in_first_20']}%; the sentence most like the question is right in "
+            f"{plain['passage_in_first_5']}%, among the first 20 in {plain['passage_in_first_20']}%; "
+            "the sentence most like the question is right in "
             f"{plain['nearest_sentence_right']}%.",
         ]
     return "\n".join([*rows, "", source(found), ""])

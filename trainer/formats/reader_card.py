@@ -142,16 +142,15 @@ were. Fine-tuned by `trainer reader` in four courses: `configs/reader.toml` (600
 
 Licences of the rows, in all courses together: {terms}.
 Rows whose text shares 13 words in a row with an evaluation set, or with the documents kept for evaluation, were removed
-before training; the check of the first two courses could not read every evaluation file, so five of their rows share such
-a stretch. No non-commercial source is included; share-alike texts are.
+before training; the check of the first two courses could not read every evaluation file, so five of their rows
+share such a stretch. No non-commercial source is included; share-alike texts are.
 
 ## Confidence and threshold
 
 Answers are given from confidence {config.get("answer_threshold", config["threshold"])}; confidence is a logistic
 function of the reader's support, evidence and span, the likeness of question and answer, the question's rare words in
-it, the lead over the next passage, the nearness of the best one and how many agree.{
-        f" {fitted['how']}" if fitted else ""
-    }
+it, the lead over the next passage, the nearness of the best one and how many agree.
+{f"{fitted['how']}" if fitted else ""}
 The files named below had no part in it. A single passage is judged by support: answered from {config["threshold"]}.
 
 ## Scores
