@@ -62,8 +62,8 @@ def answers() -> str:
         return ""
     rows = [
         "Questions over real documents, all in one index, in percent of the questions of a set; some of "
-        "each set have no answer in the documents and should be refused. No weight or threshold was fitted on them; which "
-        "witnesses are heard was chosen while looking at some.",
+        "each set have no answer in the documents and should be refused. No weight or threshold was fitted on them; "
+        "which witnesses are heard was chosen while looking at some.",
         "",
         "| questions over | n | right | wrong | refused | unanswerable refused | right document among 5 passages |",
         "|---|---|---|---|---|---|---|",
