@@ -83,7 +83,8 @@ def main() -> None:
         for row in rows[:: given.every]
     ]
     reader = open_reader(given.model)
-    cases = fit_confidence.cases(index, given.model, questions)
+    halves = [(index, questions[::2]), (index, questions[1::2])]
+    cases = [case for part in fit_confidence.side_by_side(halves, given.model) for case in part]
     chosen = [case.chosen(dict(reader.order or {}) or None) for case in cases]
     told = [(case, one) for case, one in zip(cases, chosen, strict=True) if one.features]
     said = chances(np.array([one.features for _, one in told]), dict(reader.confidence or {}))

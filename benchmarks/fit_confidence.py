@@ -20,7 +20,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,13 @@ def cases(index: Path, model: Path, questions: Sequence[Question]) -> list[Case]
         parts.close()
 
 
+def side_by_side(asked: Sequence[tuple[Path, Sequence[Question]]], model: Path) -> list[list[Case]]:
+    """The same for several libraries or lists of questions, each in a process of its own."""
+    with ProcessPoolExecutor(len(asked), mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(cases, index, model, questions) for index, questions in asked]
+        return [done.result() for done in waiting]
+
+
 def made(rows: Path, folder: Path) -> tuple[Path, Path]:
     """The two libraries, made where they are missing: without the dev questions' texts, and with them."""
     without, complete = folder / "without", folder / "with"
@@ -248,8 +257,8 @@ def main() -> None:
     given = parser.parse_args()
     without, complete = made(given.rows, given.index)
     questions = libraries.questions(libraries.rows_of(given.rows)[1])[:: given.every]
-    removed = cases(without, given.model, [question._replace(answers=()) for question in questions])
-    present = cases(complete, given.model, questions)
+    unanswered = [question._replace(answers=()) for question in questions]
+    removed, present = side_by_side([(without, unanswered), (complete, questions)], given.model)
     result = fitted(present, removed)
     path = given.model / "config.json"
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
