@@ -19,7 +19,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import browser, conversations, prose, recall, turns
+from app_pages import browser, conversations, keeping, prose, recall, turns
 from app_pages.opening import Asked, asked_questions, open_library, starters, warming
 from app_pages.work import Work
 from rag.errors import GroundlingError
@@ -85,12 +85,14 @@ def chat() -> None:
         draw_collections(library)
         waiting = bool(asked and asked.work.running)
         typed = st.chat_input("Ask about your documents", key="question", disabled=waiting, submit_mode="disable")
-    if typed and typed.strip():
+    here = conversation.id if conversation else None
+    if typed and typed.strip() and not keeping.heed(library, here, typed.strip()):
         ask(library, conversation, typed.strip())
     greeting = st.empty()  # always first: an empty one wipes the greeting away while the first answer is on its way
     if conversation is None or not (conversation.turns or asked):
         with greeting.container(key="welcome", gap="small"):
             welcome(library, conversation)
+        keeping.draw_told(here)
         return
     pressed = turns.Pressed()
     running = bool(asked and asked.work.running)
@@ -102,6 +104,7 @@ def chat() -> None:
     if pressed.again is not None:
         turn = conversation.turns[pressed.again]
         ask(library, conversation, turn["question"], before=pressed.again)
+    keeping.draw_told(here)
     with st.container(key="unseen"):
         browser.bring_into_view(".gl-question", "look", token, block="start")
         if not running:
@@ -188,8 +191,9 @@ def _follow(asked: Asked, searched: Any, words: Any, waiting: Any, quotes: Any) 
     doing = "Loading the model, once after each start" if warming().running else "Searching the documents"
     for event in asked.work.follow():
         if isinstance(event, Searching):
-            if event.question.strip() != asked.question:
-                searched.html(prose.plain(f"Understood as: {event.question}", "understood"))
+            differs = event.question.strip() != asked.question
+            understood = prose.plain(f"Understood as: {event.question}", "understood") if differs else ""
+            searched.html(understood + keeping.used_now(event.remembered))
             doing = "Searching the documents"
         elif isinstance(event, Found):
             doing = f"Reading {prose.count(len(event.hits), 'passage')}"

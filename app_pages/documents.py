@@ -1,4 +1,4 @@
-"""Documents: add files or a folder, watch them go in, see what is there, remove.
+"""Documents: add files or a folder, watch them go in, see what is there, remove; which approved questions still hold.
 
 Takes   files from the browser, or a folder of this computer.
 Gives   one line a file: added with its passages, or failed with the reason and the next step.
@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import prose
+from app_pages import approved, prose
 from app_pages.work import Work
 from rag.errors import GroundlingError
 from rag.library import Library
@@ -52,6 +52,8 @@ def main() -> None:
         draw_upload(library, collections)
     progress = st.container(key="progress", gap="small")
     in_dialog = draw_list(library, documents)
+    if documents:
+        approved.draw(library, collections, in_dialog=in_dialog)
     if adding is not None:
         with progress:
             draw_adding(adding, in_dialog)

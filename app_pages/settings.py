@@ -1,4 +1,4 @@
-"""Settings: which model reads, how sure it must be, and an outside model that may word the answers.
+"""Settings: which model reads, how sure it must be, an outside model that may word the answers; what is kept of people.
 
 Takes   what is chosen here; checked and written to `rag.toml` by `rag.config`.
 Gives   a library opened anew with the new settings, for all tabs.
@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import plots, prose
+from app_pages import keeping, plots, prose
 from app_pages.opening import open_library, starters, warming
 from rag.config import Endpoint, Settings, save
 from rag.errors import GroundlingError
@@ -52,6 +52,8 @@ def main() -> None:
     draw_form(settings)
     if library:
         draw_risk(library)
+        keeping.draw_memory(library)
+        keeping.draw_retention(library)
         draw_facts(library)
 
 

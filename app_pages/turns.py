@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import browser, judge, prose, versus
+from app_pages import browser, judge, keeping, prose, versus
 from app_pages.judge import WORDS as WORDS
 from app_pages.source import open_source
 from rag.library import Library
@@ -34,6 +34,8 @@ def draw_turn(library: Library, turn: dict[str, Any], number: int, pressed: Pres
     answer = turn["answer"]
     with st.container(key=f"turn-{number}", gap="small"):
         draw_question(turn["question"], answer.get("standalone_question", ""))
+        if answer.get("remembered"):
+            st.html(keeping.used(library, answer["remembered"], turn.get("at", "")))
         if answer["abstained"]:
             draw_refusal(answer, number, pressed)
         else:

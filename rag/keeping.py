@@ -20,7 +20,7 @@ from rag.pinned import HOLDS as HOLDS  # the doors know the library only
 from rag.pinned import Pinned as Pinned
 from rag.retention import Purged as Purged
 from rag.retention import Retention as Retention
-from rag.types import LOCAL_OWNER, Fact
+from rag.types import LOCAL_OWNER, Answer, Fact
 
 if TYPE_CHECKING:
     from rag.parts import Parts
@@ -135,6 +135,12 @@ class Keeping:
         from rag.recheck import ask_and_pin
 
         return ask_and_pin(self._model_parts(), question, collection=collection, expected=expected, person=person)
+
+    def answer_pinned(self, pin: str, *, person: str | None = None) -> Answer:
+        """Today's answer to a pinned question, audited: to be looked at, and to be pinned instead with `pin`."""
+        from rag.recheck import ask_once
+
+        return ask_once(self._model_parts(), pin, person=person or LOCAL_OWNER)
 
     def unpin(self, pin: str, *, person: str | None = None) -> None:
         """Ask a question no more. Raises NotFound, also for what this person may not see."""

@@ -58,6 +58,14 @@ def ask_and_pin(
     return pinned.pin(parts.catalogue, given.answer_id, expected=expected, person=person or LOCAL_OWNER)
 
 
+def ask_once(parts: Parts, identity: str, *, person: str = LOCAL_OWNER) -> Answer:
+    """Today's answer to a pinned question, for a person to look at: audited, and ready to be pinned instead."""
+    row = next((row for row in pinned.rows(parts.catalogue, None, person) if row[0] == identity), None)
+    if row is None:
+        raise NotFound(f"{identity}: no pinned question has this id. `rag pinned` lists them")
+    return _ask(parts, parts.audit.load(row[3]), person)
+
+
 def recheck(parts: Parts, *, go_on: Callable[[], bool] = lambda: True) -> Iterator[Result]:
     """Ask what is due with these documents and this model, while `go_on()`; a result is stored when it is given."""
     pinned.adopt(parts.catalogue)

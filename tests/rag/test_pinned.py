@@ -202,7 +202,10 @@ def test_a_new_answer_can_be_approved_in_place_of_the_old_one(library: Library) 
     library.pinned()
     change(library, "yard.md", YARD.replace("Twelve", "Nine"))
     old = only(library)
-    library.pin(library.ask(CARS).answer_id, instead_of=old.id)
+    today = library.answer_pinned(old.id)
+    assert "Nine" in today.text
+    assert library.audited(today.answer_id)["purpose"] == "pinned"
+    library.pin(today.answer_id, instead_of=old.id)
     new = only(library)
     assert new.holds
     assert "Nine" in new.answer
