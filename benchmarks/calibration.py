@@ -70,7 +70,7 @@ def main() -> None:
     """Ask and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "deep" / "rows")
+    parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "changed" / "rows")
     parser.add_argument("--index", type=Path, default=ROOT / "indexes" / "bench-calibration")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "base")
     parser.add_argument("--every", type=int, default=1, help="ask each n-th question only, to try it out")

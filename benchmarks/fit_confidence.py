@@ -250,7 +250,7 @@ def made(rows: Path, folder: Path) -> tuple[Path, Path]:
 def main() -> None:
     """Ask, fit, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "deep" / "rows")
+    parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "changed" / "rows")
     parser.add_argument("--index", type=Path, default=ROOT / "indexes" / "bench-calibration")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "base")
     parser.add_argument("--every", type=int, default=1, help="ask each n-th question only, to try it out")
@@ -276,7 +276,7 @@ def fitted(present: Sequence[Case], removed: Sequence[Case]) -> dict[str, Any]:
     kept = [at for at, one in enumerate(chosen) if one.features]
     x = np.array([chosen[at].features for at in kept])
     good = np.array([both[at].right(chosen[at]) for at in kept], dtype=float)
-    lost = np.array([at >= len(present) for at in kept])
+    lost = np.array([not both[at].question.answers for at in kept])
     fold = np.array([sum(map(ord, both[at].question.question)) % FOLDS for at in kept])  # both askings in one fold
     said = np.zeros(len(x))
     for k in range(FOLDS):

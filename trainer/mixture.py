@@ -14,8 +14,8 @@ import random
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainer import files, jsonl, recipe
@@ -32,6 +32,7 @@ from trainer.rows import (
     with_near_misses,
     write_rows,
 )
+from trainer.synthesis.asking.altered import alter, names
 
 
 def _caps() -> dict[str, int]:
@@ -56,6 +57,7 @@ class RowsConfig:
         False  # leave out mined questions that ask about a section as a whole: they teach to quote openings
     )
     evaluation: tuple[str, ...] = EVALUATION  # what must not be learnt
+    altered: float = 0.0  # as many questions again, of this share of the answerable rows, changed so that none answers
     dev_one_in: int = 33
     seed: int = 5
 
@@ -78,6 +80,8 @@ def make(plan: recipe.Recipe) -> Path:
         for row in with_near_misses(chosen, misses=config.misses, seed=config.seed, encoder=encoder, easy=easy):
             held = zlib.crc32(row.sources[0][1].encode()) % config.dev_one_in == 0  # by text: no text is in both
             (dev if held else train).append(row)
+    train += unanswerable(train, config)
+    dev += unanswerable(dev, config)
     if not train:
         raise DataError(f"{plan.data / 'qa' / 'train'} holds no question files; give --data a folder that does")
     chance.shuffle(train)
@@ -86,6 +90,7 @@ def make(plan: recipe.Recipe) -> Path:
     write_rows(dev, folder / "dev.jsonl")
     report = {
         "train": Counter(row.domain for row in train),
+        "unanswerable": sum(not row.spans for row in train),
         "dev": Counter(row.domain for row in dev),
         "dropped_for_overlap": dropped,
         "evaluation_files_not_read": unread,
@@ -93,6 +98,30 @@ def make(plan: recipe.Recipe) -> Path:
     }
     files.write_json(folder / "report.json", report)
     return folder
+
+
+def unanswerable(answerable: Iterable[ReadingRow], config: RowsConfig) -> list[ReadingRow]:
+    """Rows whose question has another name, number, role or premise than one that is answered, so that nothing answers.
+
+    What was changed to stands in no source of the row. Which rows are changed does not depend on their order.
+    """
+    chance, made = random.Random(f"{config.seed}/altered"), []
+    by_domain: dict[str, list[ReadingRow]] = {}
+    for row in answerable:
+        if row.spans:
+            by_domain.setdefault(row.domain, []).append(row)
+    for domain in sorted(by_domain):
+        rows = sorted(by_domain[domain], key=lambda row: (row.question, row.sources[0]))
+        others = names(row.sources[0][1] for row in rows)
+        wanted = round(config.altered * len(rows))
+        for row in chance.sample(rows, len(rows)) if wanted else ():
+            found = alter(row.question, [f"{heading} {text}" for heading, text in row.sources], others, chance)
+            if found is not None:
+                made.append(replace(row, question=found[0], spans=()))
+                wanted -= 1
+            if not wanted:
+                break
+    return made
 
 
 def shown(example: Example) -> str:

@@ -11,7 +11,7 @@ from tests.trainer.office import question, write_jsonl
 from trainer import mixture
 from trainer.errors import DataError
 from trainer.recipe import Recipe
-from trainer.rows import LONGEST, question_file, read_rows
+from trainer.rows import LONGEST, ReadingRow, question_file, read_rows
 
 SECRET = "Whoever finds the green umbrella of the chairman brings it to the porter and is given a bar of chocolate."
 
@@ -113,3 +113,21 @@ def test_raw_text_that_is_none_is_named(tmp_path):
     write_jsonl(tmp_path / "pretrain" / "handbooks.jsonl", [{"words": "no text"}])
     with pytest.raises(DataError, match=r"handbooks\.jsonl, line 1: no object with a text"):
         made(tmp_path, mined={"handbooks": 10})
+
+
+def test_changed_questions_name_what_stands_in_no_source_and_are_rows_that_nothing_answers():
+    known = [
+        ReadingRow(f"How many days of leave do managers get in {place}?", (("", f"Managers get {n} days in {place}."),
+                   ("", f"Visitors to {place} sign in. Ask in Braga or in Evora.")), ((13, 15),), "office")
+        for n, place in enumerate(["Lisbon", "Porto", "Faro", "Coimbra"], start=10)
+    ]  # fmt: skip
+    found = mixture.unanswerable(known, mixture.RowsConfig(altered=0.5))
+    assert len(found) == 2
+    for row in found:
+        own = next(one for one in known if one.sources == row.sources)
+        assert row.spans == ()
+        new = set(row.question.split()) - set(own.question.split())
+        assert len(new) == 1
+        assert not any(new.pop().strip("?").lower() in text.lower() for _, text in row.sources)
+    assert mixture.unanswerable(known[::-1], mixture.RowsConfig(altered=0.5)) == found
+    assert mixture.unanswerable(known, mixture.RowsConfig()) == []
