@@ -193,7 +193,8 @@ def _follow(asked: Asked, searched: Any, words: Any, waiting: Any, quotes: Any) 
         if isinstance(event, Searching):
             differs = event.question.strip() != asked.question
             understood = prose.plain(f"Understood as: {event.question}", "understood") if differs else ""
-            searched.html(understood + keeping.used_now(event.remembered))
+            if told := understood + keeping.used_now(event.remembered):
+                searched.html(told)  # an empty piece is refused
             doing = "Searching the documents"
         elif isinstance(event, Found):
             doing = f"Reading {prose.count(len(event.hits), 'passage')}"
