@@ -28,8 +28,8 @@ DEPTHS = (0.8, 0.2)  # other shares of meaning against words in the search
 def second(parts: Parts, answer_id: str, *, person: str = LOCAL_OWNER) -> Answer | None:
     """Another answer to the question of `answer_id`; each way is tried until one says something else."""
     asked = parts.audit.load(answer_id)
-    entry = next((each for each in parts.audit.entries(kind="answer") if each.id == answer_id), None)
-    if entry is None or entry.person != person:
+    row = parts.catalogue.db.execute("select kind, person from audit where id = ?", (answer_id,)).fetchone()
+    if row != ("answer", person):
         raise NotFound(f"answer {answer_id}: no such answer of {person}. `rag audit` lists the ids")
     if asked["generation"] != parts.refresh():
         raise SettingsError(f"answer {answer_id}: the documents have changed since; ask again, then compare")

@@ -1,7 +1,7 @@
 """The half of the handle that is about judgements: giving them, reviewing them, taking them out for training.
 
 Takes   an open library, of which `Library` is the whole; every argument `person` is the local owner when None.
-Gives   the nouns of `rag/types.py`, rows of the reviewers' queue, the report of a bundle.
+Gives   the nouns of `rag/judgement.py` and `rag/types.py`, rows of the reviewers' queue, the report of a bundle.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Judging:
 
     def bundle(
         self,
-        file: Path,
+        file: str | Path,
         *,
         audience: Sequence[str] = (),
         collection: str | None = None,
@@ -155,7 +155,7 @@ class Judging:
         from rag import bundle
 
         wanted = bundle.Wanted(tuple(audience), collection, passages)
-        return bundle.write(self._parts(), file, wanted, person=person or LOCAL_OWNER)
+        return bundle.write(self._parts(), Path(file), wanted, person=person or LOCAL_OWNER)
 
     def _parts(self) -> Parts:
         raise NotImplementedError  # Library opens them

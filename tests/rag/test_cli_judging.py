@@ -122,6 +122,9 @@ def test_two_answers_are_compared_without_saying_which_is_which(run: Run) -> Non
     again = run("compare", *pair, "--winner", "b", "--json").json
     assert (again["answer_id"], again["other"]) == pair[::-1]
     assert len(run("judgements", "list", "--json").json["judgements"]) == 1
+    assert "no such answer of bob" in run("compare", answer, "--person", "bob").err
+    run("remove", "security.txt")
+    assert "the documents have changed since" in run("compare", answer).err
 
 
 def test_what_cannot_be_is_one_line_with_the_next_step(run: Run, answer: str) -> None:
