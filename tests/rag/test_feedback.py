@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rag import commit, feedback
 from rag.audit import Audit
 from rag.catalogue import Catalogue
 from rag.errors import NotFound, SettingsError
+from rag.schema import MIGRATIONS
 from tests.miniature import put
 
 WORDS = "Leave is 20 days. Half a day counts. Half a day counts."
@@ -234,3 +237,19 @@ def test_two_people_who_judge_at_once_both_count(tmp_path: Path, catalogue: Cata
     for thread in people:
         thread.join()
     assert sorted(made.person for made in feedback.judgements(catalogue)) == ["ann", "bob"]
+
+
+def test_judgements_of_an_earlier_release_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with closing(sqlite3.connect(file)) as db:
+        for migration in MIGRATIONS[:2]:
+            migration(db)
+        db.execute("insert into audit values (1, 'a', 'answer', '', 'local', '', '', '', null)")
+        db.execute("insert into judgements values ('j', 'a', 'ann', 'down', 'style', 'Shorter.', 'then', 0)")
+        db.execute("pragma user_version = 2")
+        db.commit()
+    opened = Catalogue(file)
+    (made,) = feedback.judgements(opened)
+    assert (made.id, made.person, made.reason, made.better) == ("j", "ann", "style", "Shorter.")
+    assert (made.kind, made.state, made.marked) == ("rating", "new", None)
+    opened.close()
