@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app_pages import correcting, prose, turns
+from app_pages import address, correcting, prose, turns
 from app_pages.source import open_source
 from rag.errors import GroundlingError, NotFound
 from rag.judgement import Judgement
@@ -70,10 +70,7 @@ def main() -> None:
 def draw_filters(library: Library) -> dict[str, Any]:
     """What is in the queue."""
     with st.container(horizontal=True, vertical_alignment="center", key="review-filters", gap="xsmall"):
-        state = st.segmented_control(
-            "State", STATES, default="new", required=True, key="state", bind="query-params",
-            format_func=lambda name: str(name).capitalize(), label_visibility="collapsed",
-        )  # fmt: skip
+        state = address.choice("State", STATES, key="state", default="new")
         kind = st.selectbox(
             "Kind", KINDS, key="review-kind", width=170, label_visibility="collapsed", format_func=_kind_in_words
         )

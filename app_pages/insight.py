@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app_pages import plots, prose, recall
+from app_pages import address, plots, prose, recall
 from app_pages.source import open_source
 from app_pages.turns import WORDS
 from rag.errors import GroundlingError
@@ -54,24 +54,14 @@ def main() -> None:
     library: Library = st.session_state["library"]
     st.html('<h1 class="gl-page">Insight</h1>')
     with st.container(horizontal=True, vertical_alignment="center", key="insight-choices"):
-        period = st.segmented_control(
-            "Period",
-            list(PERIODS),
-            default="30 days",
-            required=True,
-            key="period",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        period = address.choice("Period", list(PERIODS), key="period", default="30 days")
         collection = _collection(library)
-    found = look(library, PERIODS[str(period)], collection)
+    found = look(library, PERIODS[period], collection)
     st.html(plots.figures(figures(found)))
-    view = st.segmented_control(
-        "Show", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
-    )
+    view = address.choice("Show", VIEWS, key="view", default=VIEWS[0])
     in_dialog = recall.open_waiting(library)
     open_: dict[str, Any] = {}  # what was pressed
-    {"Questions": draw_questions, "Gaps": draw_gaps, "Documents": draw_documents}[str(view)](library, found, open_)
+    {"Questions": draw_questions, "Gaps": draw_gaps, "Documents": draw_documents}[view](library, found, open_)
     if in_dialog:
         return
     if "answer" in open_:

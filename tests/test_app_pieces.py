@@ -140,7 +140,7 @@ def test_an_error_of_the_task_is_kept_for_who_follows() -> None:
 
 WIDGETS = {
     "button", "download_button", "form_submit_button", "text_input", "text_area", "selectbox", "radio", "pills",
-    "feedback", "chat_input", "file_uploader", "menu_button", "pagination",
+    "feedback", "chat_input", "file_uploader", "menu_button", "pagination", "segmented_control",
 }  # fmt: skip
 
 
