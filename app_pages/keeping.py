@@ -64,7 +64,7 @@ def _draw_fact(library: Library, fact: Fact) -> None:
             _do("memory-outcome", "Erased.", library.forget, fact.id)
 
 
-@st.dialog("Edit what is remembered", icon=":material/edit:", on_dismiss="rerun")
+@st.dialog("Edit", icon=":material/edit:", on_dismiss="rerun")
 def _edit(library: Library, fact: Fact) -> None:
     with st.form("edit-fact", border=False):
         text = st.text_input("Remember about me", fact.text, key=f"edit-text-{fact.id}", max_chars=200)
@@ -100,8 +100,9 @@ def draw_retention(library: Library) -> None:
     if days != rule.own:
         due = library.due(days)
         if any(due):
-            gone, words = prose.count(due.conversations, "conversation"), prose.count(due.answers, "answer")
-            st.html(prose.notice(f"{gone} and the words of {words} are older and will be deleted now.", "warning"))
+            gone = [prose.count(due.conversations, "conversation")] if due.conversations else []
+            gone += [f"the words of {prose.count(due.answers, 'answer')} in the audit"] if due.answers else []
+            st.html(prose.notice(f"Older, and deleted when you save: {' and '.join(gone)}.", "warning"))
         if st.button("Save", key="retention-save", type="primary"):
             _do("retention-outcome", "Saved.", library.keep_conversations, days)
 
