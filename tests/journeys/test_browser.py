@@ -35,9 +35,9 @@ SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-TRICKS = """# Colours
+TRICKS = """# Colours 🎨
 
-The <script>window.tricked = 1</script><img src=x onerror="window.tricked = 1"> lift in room 7 is **blue** and $x^2$
+The 🎨 <script>window.tricked = 1</script><img src=x onerror="window.tricked = 1"> lift in room 7 is **blue** and $x^2$
 [tall](http://evil.example) :red[loud] ![p](http://evil.example/p.png)
 """
 PATIENCE = 180_000  # milliseconds: the machine may be busy
@@ -209,6 +209,67 @@ def test_an_answer_opens_its_source_is_judged_and_survives_a_reload(page: Page) 
     page.reload()
     expect(page.locator(".gl-question")).to_have_count(2)
     expect(page.locator(".gl-answer").first).to_contain_text("27 days")
+
+
+def test_the_right_words_are_selected_in_the_source_and_changed_later(page: Page) -> None:
+    ask(page, "What colour is the lift in room 7?")
+    page.get_by_test_id("stFeedback").locator("button").nth(1).click()
+    page.get_by_role("button", name="Show where it stands").click()
+    drawer = page.get_by_role("dialog")
+    bar = drawer.locator(".st-key-mark-bar")
+    expect(bar.get_by_role("button", name="Select the words")).to_be_disabled()
+    expect(bar).to_be_in_viewport()
+    _select(page, "**blue**")  # two pictures stand before it, each one character here and two in a browser
+    bar.get_by_role("button", name="These are the right words: “**blue**”").click()
+    expect(drawer).to_have_count(0)
+    expect(page.locator(".gl-judged")).to_have_text(re.compile(r"Right words: “\*\*blue\*\*” in tricks.txt"))
+
+    page.reload()
+    page.get_by_role("button", name="Change").click()
+    page.get_by_text("It is badly worded").click()
+    page.get_by_label("What would have been right?").fill("Blue.")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".gl-judged")).to_contain_text("It is badly worded · Better: Blue · Right words: “**blue**”")
+    page.get_by_test_id("stFeedback").locator("button").nth(1).click()  # the same thumb again takes it back
+    expect(page.locator(".gl-judged")).to_have_count(0)
+
+
+def _select(page: Page, words: str) -> None:
+    """With the mouse, from the first letter to the last, once the drawer has come to rest and shows them."""
+    page.locator(".gl-leaf .gl-mark").last.hover()
+    box = page.evaluate(
+        """words => {
+            const leaf = document.querySelector(".gl-leaf");
+            const walker = document.createTreeWalker(leaf, NodeFilter.SHOW_TEXT);
+            for (let node; (node = walker.nextNode()); ) {
+                const at = node.data.indexOf(words);
+                if (at < 0) continue;
+                const range = document.createRange();
+                range.setStart(node, at);
+                range.setEnd(node, at + words.length);
+                const { left, right, top, bottom } = range.getBoundingClientRect();
+                return { left, right, middle: (top + bottom) / 2 };
+            }
+        }""",
+        words,
+    )
+    page.mouse.move(box["left"] + 0.5, box["middle"])
+    page.mouse.down()
+    page.mouse.move(box["right"] - 0.5, box["middle"], steps=5)
+    page.mouse.up()
+
+
+def test_two_answers_are_compared_on_a_telephone(telephone: Page) -> None:
+    page = telephone
+    ask(page, "How many days of annual leave do full-time employees have?")
+    page.get_by_role("button", name="Compare").click()
+    choices = page.get_by_role("dialog").get_by_role("button", name="This one")
+    expect(choices).to_have_count(2)
+    _fits(page)
+    choices.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Your judgement is kept")).to_be_visible()
 
 
 def test_a_conversation_is_renamed_found_exported_and_deleted(page: Page) -> None:
