@@ -72,10 +72,10 @@ def _below(folder: Path) -> Iterator[Found | Missing]:
     closed: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=closed.append):
         here = Path(where)
-        folders[:] = sorted(name for name in folders if not _is_litter(name) and not _is_index(here / name))
+        folders[:] = sorted(name for name in folders if not is_litter(name) and not _is_index(here / name))
         for name in sorted(names):
             file = here / name
-            if _is_litter(name):
+            if is_litter(name):
                 continue
             relative = _readable(file.relative_to(folder).as_posix())
             if file.is_file():
@@ -88,7 +88,8 @@ def _below(folder: Path) -> Iterator[Found | Missing]:
         yield Missing(source, relative, reason)
 
 
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
+    """Hidden, a lock file of an office program, or what an operating system leaves behind."""
     return name.startswith((".", "~$")) or name.lower() in _LITTER
 
 

@@ -96,9 +96,23 @@ def ingest(
     `access` names who may read them (nobody named: as before, everybody for new documents); `workers` is the number of
     parsing processes, 0 for none, None for what suits the machine.
     """
-    commit.check_embedder(parts.catalogue, parts.embedder.identity)
     paths = [Path(path) for path in paths]
     met = list(discover(paths))
+    reports = take(parts, met, collection=collection, access=access, progress=progress, workers=workers)
+    return reports + (remove_all(parts, _vanished(parts, paths, met, collection)) if sync else [])
+
+
+def take(
+    parts: Parts,
+    met: Sequence[Found | Missing],
+    *,
+    collection: str = DEFAULT_COLLECTION,
+    access: Sequence[str] = (),
+    progress: Callable[[Progress], None] | None = None,
+    workers: int | None = None,
+) -> list[FileReport]:
+    """Index files that were met, wherever they come from: one report for each, in their order."""
+    commit.check_embedder(parts.catalogue, parts.embedder.identity)
     course = _Course(parts, collection, access, progress, total=len(met))
     waiting = list(_worth_reading(course, met))
     pool = Pool(_workers(waiting) if workers is None else workers)
@@ -111,9 +125,8 @@ def ingest(
                     parts.follow(after_s=SERVED_S)
     finally:
         pool.close()
-    removed = _remove_vanished(course, paths, met) if sync else []
     parts.save()
-    return [course.reports[place] for place in sorted(course.reports)] + removed
+    return [course.reports[place] for place in sorted(course.reports)]
 
 
 def ingest_bytes(
@@ -130,24 +143,22 @@ def ingest_bytes(
     with tempfile.TemporaryDirectory(prefix="groundling-") as folder:
         file = Path(folder) / PurePosixPath(path).name  # messages of readers name the file as the person knows it
         file.write_bytes(data)
-        course = _Course(parts, collection, access, progress, total=1)
-        pool = Pool(_workers([(0, Found(file, UPLOAD, path, len(data)), "")]))
-        try:
-            for group in _groups(_read(course, pool, _worth_reading(course, [Found(file, UPLOAD, path, len(data))]))):
-                vectors = _embed(course, group)
-                with parts.writing():
-                    _commit(course, group[0], vectors)
-        finally:
-            pool.close()
-    parts.save()
-    return course.reports[0]
+        met = [Found(file, UPLOAD, path, len(data))]
+        return take(parts, met, collection=collection, access=access, progress=progress)[0]
 
 
 def remove(parts: Parts, document: Document, *, person: str | None = None) -> FileReport:
     """Take a document and all its versions out of search at once, and erase their words."""
-    report = _remove(parts, document, person)
-    _erase(parts)
-    return report
+    return remove_all(parts, [document], person=person)[0]
+
+
+def remove_all(parts: Parts, documents: Iterable[Document], *, person: str | None = None) -> list[FileReport]:
+    """The same for several; the copies are rid of their words once."""
+    reports = [_remove(parts, document, person) for document in documents]
+    if reports:
+        _erase(parts)
+        parts.save()
+    return reports
 
 
 def set_access(parts: Parts, document: Document, persons: Sequence[str], *, person: str | None = None) -> None:
@@ -321,19 +332,17 @@ def _record(course: _Course, read: _Read, vectors: Vectors) -> commit.Record:
     )  # fmt: skip
 
 
-def _remove_vanished(course: _Course, paths: Sequence[Path], met: Sequence[Found | Missing]) -> list[FileReport]:
+def _vanished(
+    parts: Parts, paths: Sequence[Path], met: Sequence[Found | Missing], collection: str
+) -> Iterator[Document]:
     """Documents of the given folders whose files are gone. What could not be opened has not vanished."""
-    reports = []
-    for source in {source_of(path) for path in paths if path.is_dir()}:
+    for source in sorted({source_of(path) for path in paths if path.is_dir()}):
         there = {found.path for found in met if found.source == source}
         closed = [f"{one.path}/" for one in met if isinstance(one, Missing) and one.source == source]
-        for document in course.parts.catalogue.documents(collection=course.collection, source=source):
+        for document in parts.catalogue.documents(collection=collection, source=source):
             hidden = "./" in closed or any(document.path.startswith(folder) for folder in closed)
             if document.path not in there and not hidden:
-                reports.append(_remove(course.parts, document, None))
-    if reports:
-        _erase(course.parts)
-    return reports
+                yield document
 
 
 def _remove(parts: Parts, document: Document, person: str | None) -> FileReport:

@@ -23,6 +23,9 @@ from rag import memory
 from rag.audit import ASKED, Audit
 from rag.catalogue import Catalogue
 from rag.config import Endpoint, Settings
+from rag.connecting import Connecting
+from rag.connecting import Options as Options
+from rag.connecting import is_address as is_address
 from rag.errors import ModelError
 from rag.judging import REASONS as REASONS  # the doors know the library only
 from rag.judging import ROUTES as ROUTES
@@ -80,7 +83,7 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return generate.try_out(endpoint)
 
 
-class Library(Judging, Keeping):
+class Library(Judging, Keeping, Connecting):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -102,7 +105,7 @@ class Library(Judging, Keeping):
         access: Sequence[str] = (),
         progress: Callable[[Any], None] | None = None,
     ) -> list[FileReport]:
-        """Index files and folders; one report for every file met, also for those that could not be read.
+        """Index files, folders and addresses (`connect`); one report for every file met, also for unreadable ones.
 
         `sync` also removes what vanished from the folders. `access` names who may read them; nobody named: all.
         """
@@ -110,12 +113,11 @@ class Library(Judging, Keeping):
 
         given = [paths] if isinstance(paths, str | Path) else paths
         before = self._catalogue.generation
-        reports = ingest.ingest(
-            self._parts(), [Path(path) for path in given],
-            collection=collection, sync=sync, access=access, progress=progress,
-        )  # fmt: skip
+        files = [Path(path) for path in given if not is_address(path)]
+        named: dict[str, Any] = {"collection": collection, "sync": sync, "access": access, "progress": progress}
+        reports = ingest.ingest(self._parts(), files, **named) if files else []
         self._recheck_since(before)
-        return reports
+        return reports + [one for path in given if is_address(path) for one in self.connect(path, **named)]
 
     def add_bytes(
         self,

@@ -238,3 +238,21 @@ def m004_memory(db: Connection) -> None:
         ) without rowid
         """,
     )
+
+
+@MIGRATIONS.append
+def m005_brought(db: Connection) -> None:
+    """What came from elsewhere (a watched folder, a site, a repository, a mailbox), so that it need not come again."""
+    _run(
+        db,
+        """
+        create table brought (
+            collection text not null,
+            address text not null,         -- as it was given; a site's documents may come by several addresses
+            path text not null,            -- of the document in its source; '' for the address as a whole
+            mark text not null,            -- what the other side calls this version: an ETag, a blob, a size and time
+            sha256 text not null,          -- of the file it became: a mark counts while that file is the current one
+            primary key (collection, address, path)
+        ) without rowid
+        """,
+    )

@@ -25,9 +25,9 @@ LAYERS = [
         "prompt", "read", "risk", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
+    {"ingest", "answer", "evaluate", "improve", "promote", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
      "lessons", "split", "readable", "training_rows", "bundle_file"},
-    {"library", "judging", "keeping"},
+    {"library", "judging", "keeping", "connecting"},
     {"cli", "api"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}

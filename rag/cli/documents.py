@@ -1,6 +1,6 @@
 """Commands about the documents in a library: add, documents, show, remove.
 
-Takes   paths and names as a person types them.
+Takes   paths, addresses and names as a person types them.
 Gives   a line for each file, or the contract's JSON.
 Refuses nothing itself: what could not be done stands in the reports, and the exit code says so.
 """
@@ -8,13 +8,29 @@ Refuses nothing itself: what could not be done stands in the reports, and the ex
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag.cli.keeping import recheck_after
-from rag.cli.options import Collection, Index, Json, Person, as_json, library, progress_bar, table
+from rag.cli.options import (
+    PAGES,
+    AllowPrivate,
+    Collection,
+    Host,
+    Index,
+    Json,
+    Only,
+    Pages,
+    Person,
+    as_json,
+    library,
+    progress_bar,
+    source_options,
+    table,
+)
+from rag.errors import SettingsError
+from rag.library import is_address
 from rag.types import DEFAULT_COLLECTION, FileReport
 
 CHANGED = ("added", "replaced", "removed")
@@ -24,19 +40,34 @@ Name = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The name that `ra
 
 
 def add(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders; folders go in whole.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files, folders, .mbox, .zip, https://…, git+https://…, git+/path."),
+    ],
     collection: Annotated[str, typer.Option(help="The collection they belong to.")] = DEFAULT_COLLECTION,
-    sync: Annotated[bool, typer.Option("--sync", help="Also remove what vanished from these folders.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Also remove what vanished from there.")] = False,
     reader: Annotated[list[str] | None, typer.Option(help="Who may read them; repeat it. Nobody named: all.")] = None,
+    only: Only = None,
+    host: Host = None,
+    allow_private: AllowPrivate = False,
+    pages: Pages = PAGES,
     index: Index = None,
     json: Json = False,
 ) -> None:
-    """Index files and folders. What is unchanged costs nothing; a changed file replaces its former version.
+    """Index files, folders, sites, repositories, mailboxes. Unchanged costs nothing; what changed is replaced.
 
-    A file that cannot be read is reported and skipped. The exit code is 0 only when every file went in.
+    A folder goes in whole; of an address (docs/connectors.md) only what a reader knows. A file that cannot be read is
+    reported and skipped. The exit code is 0 only when every file went in.
     """
+    options = source_options(only, host, allow_private=allow_private, pages=pages)
+    files = [path for path in paths if not is_address(path)]
+    if only and files:
+        raise SettingsError(f"--only is for addresses, not for {files[0]}; name the files themselves")
+    named: dict[str, Any] = {"collection": collection, "sync": sync, "access": tuple(reader or ())}
     with library(index, existing=False) as opened, progress_bar(quiet=json) as progress:
-        reports = opened.add(paths, collection=collection, sync=sync, access=tuple(reader or ()), progress=progress)
+        reports = opened.add(files, **named, progress=progress) if files else []
+        for address in (path for path in paths if is_address(path)):
+            reports += opened.connect(address, options=options, **named, progress=progress)
         told = recheck_after(opened, PINNED_S) if any(one.status in CHANGED for one in reports) else []
     if json:
         as_json({"files": [asdict(report) for report in reports]})
@@ -50,21 +81,26 @@ def add(
 
 def _tell(reports: list[FileReport]) -> None:
     """What changed, then what did not go in, then one line of sums."""
-    for report in reports:
-        if report.status in ("added", "replaced"):
-            without = f", {report.pages_without_text} pages without text" if report.pages_without_text else ""
-            typer.echo(f"{report.status:9} {report.document}: {report.passages} passages{without}")
-            if report.reason:
-                typer.echo(f"          {report.reason}")
-        elif report.status == "removed":
-            typer.echo(f"removed   {report.document}")
-    for report in reports:
-        if report.status == "failed":
-            typer.echo(f"failed    {report.reason or report.document}", err=True)
+    for report in (one for one in reports if one.status in CHANGED):
+        tell_change(report)
+    for report in (one for one in reports if one.status == "failed"):
+        tell_change(report)
     counts = {status: sum(report.status == status for report in reports) for status in dict.fromkeys(
         ["added", "replaced", "unchanged", "removed", "failed"])}  # fmt: skip
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     typer.echo(f"{len(reports)} files: {told}" if reports else "No files there.")
+
+
+def tell_change(report: FileReport) -> None:
+    """The line of one document that changed or did not go in."""
+    if report.status == "failed":
+        typer.echo(f"failed    {report.reason or report.document}", err=True)
+        return
+    without = f", {report.pages_without_text} pages without text" if report.pages_without_text else ""
+    passages = "" if report.status == "removed" else f": {report.passages} passages{without}"
+    typer.echo(f"{report.status:9} {report.document}{passages}")
+    if report.reason:
+        typer.echo(f"          {report.reason}")
 
 
 def documents(collection: Collection = None, person: Person = None, index: Index = None, json: Json = False) -> None:

@@ -17,7 +17,7 @@ import typer
 
 from rag.config import Settings
 from rag.errors import SettingsError
-from rag.library import Library
+from rag.library import Library, Options
 from rag.library import open as open_library
 
 Index = Annotated[Path | None, typer.Option(help="The library's folder.", show_default="indexes/default")]
@@ -33,6 +33,18 @@ Strictness = Annotated[
         show_default="normal",
     ),
 ]
+PAGES = Options().pages
+Only = Annotated[list[str] | None, typer.Option(help="Of an address only paths like docs/*.md; repeat it.")]
+Host = Annotated[list[str] | None, typer.Option(help="A further host that pages of a site may lie on; repeat it.")]
+AllowPrivate = Annotated[bool, typer.Option("--allow-private", help="The named hosts may lie in a private network.")]
+Pages = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many pages of a sitemap.")]
+
+
+def source_options(
+    only: Sequence[str] | None, host: Sequence[str] | None, *, allow_private: bool, pages: int
+) -> Options:
+    """What was said about addresses, as the library takes it."""
+    return Options(only=tuple(only or ()), hosts=tuple(host or ()), allow_private=allow_private, pages=pages)
 
 
 def library(
