@@ -151,6 +151,14 @@ def character_span(placed: SourceTokens, first: int, last: int, text: str) -> tu
     return start + len(words) - len(words.lstrip()), end - (len(words) - len(words.rstrip()))
 
 
+def asked(ids: Sequence[int], tokenizer: Tokenizer) -> list[bool]:
+    """For each token of a prompt: is it a token of the sources that also stands in the question, in any case?"""
+    folds = tokenizer.folds
+    first = next((at for at, token in enumerate(ids) if token == tokenizer.source), len(ids))
+    question = {folds[token] for token in ids[1:first]} - {0}
+    return [False] * first + [folds[token] in question for token in ids[first:]]
+
+
 # --- follow-ups, questions and conversations --------------------------------------------------------------------------
 
 

@@ -263,8 +263,12 @@ def load(path: Path) -> Transformer:
 
 
 def describe(config: ModelConfig) -> dict[str, Any]:
-    """A model's sizes as a checkpoint keeps them."""
-    return asdict(config)
+    """A model's sizes as a checkpoint keeps them.
+
+    Sizes that came later are left out where they are off, so that runs that began without them go on.
+    """
+    off = {"reading_layers": 0, "question_words": False, "detects": False}
+    return {name: value for name, value in asdict(config).items() if name not in off or value != off[name]}
 
 
 def optimiser_tensors(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ STAGES = {  # stage -> where its function is
     "tokenizer": ("trainer.data", "tokenize", "Learn the tokenizer and store the clean text as shards."),
     "pretrain": ("trainer.pretrain", "pretrain", "Train a trunk from random weights."),
     "rows": ("trainer.mixture", "make", "Make reading rows from question files and structured text."),
+    "labels": ("trainer.teaching.teacher", "label", "Let a reader label rows softly, for a trunk to learn from."),
     "dialogue": ("trainer.teaching.dialogue", "make", "Make follow-ups and conversations from rows and dialogues."),
     "finetune": ("trainer.finetune", "finetune", "Teach a pretrained trunk to read, refuse, quote and converse."),
     "reader": ("trainer.reader", "reader", "Teach a warm-started encoder to read; writes its model folder."),

@@ -24,9 +24,9 @@ import torch
 
 from trainer import checkpoint, files, loop, lora, recipe, tokenizer
 from trainer.errors import DataError, RecipeError
-from trainer.model import Transformer
+from trainer.model import Transformer, grown
 from trainer.teaching import caution, retention
-from trainer.teaching.lessons import KINDS, FinetuneConfig, Lessons, losses, weights
+from trainer.teaching.lessons import KINDS, FinetuneConfig, Lessons, hashed, losses, weights
 from trainer.teaching.pointing import RowBatches as RowBatches
 from trainer.teaching.shares import Mixed
 from trainer.tokenizer import Tokenizer
@@ -42,6 +42,8 @@ def finetune(plan: recipe.Recipe) -> Path:
     check(model, words, config, plan.out)
     most = model.config.context
     config = replace(config, talk_length=min(config.talk_length, most), text_length=min(config.text_length, most))
+    if config.reading_layers:
+        model = grown(model, reading_layers=config.reading_layers, question_words=config.question_words)
     lessons = Lessons(plan, config, words)
     sources = lessons.sources()
     shares = {kind: config.shares[kind] / sum(config.shares[k] for k in sources) for kind in sources}
@@ -55,6 +57,9 @@ def finetune(plan: recipe.Recipe) -> Path:
         "batches": {name: getattr(config, name) for name in NAMES},
         "lessons": lessons.digests,
     }
+    if config.labels:
+        told = {"soft_weight": config.soft_weight, "temperature": config.temperature}
+        identity["labels"] = {"file": hashed(config.labels), **told}
     folder = plan.out / "finetune"
     adapters = lora_config(config)
     if adapters:

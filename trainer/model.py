@@ -1,7 +1,7 @@
 """The trunk: one transformer that reads both ways and speaks, its cache, and its reading heads.
 
     ids ─► embed ─► layers × (attention, SwiGLU) ─► norm ─► states ─┬─► the embedding again ─► logits of the next token
-                                                                    └─► Heads ─► evidence, support, span start and end
+                                     reading layers, if any ◄───────┴─► Heads ─► evidence, support, span start and end
 
 Takes   ids [batch, time] and a mask: causal, full, or what `attention.packed` makes of packed rows; same weights.
 Gives   states [batch, time, width]; `logits` and `heads` are asked for separately, where they are needed.
@@ -13,7 +13,7 @@ Two masks, same weights: GPT-BERT, arXiv:2410.24159.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ from trainer.attention import Mask, PieceAttention, Pieces, allowed_pairs, flex
 from trainer.backward import RmsNorm, Rotate, SwiGlu
 from trainer.errors import ANY, RecipeError, within
 
-__all__ = ["Cache", "Heads", "ModelConfig", "Transformer", "allowed_pairs", "parameters"]
+__all__ = ["Cache", "Heads", "ModelConfig", "Transformer", "allowed_pairs", "grown", "parameters"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,9 @@ class ModelConfig:
     rope_base: float = 10_000.0
     norm_epsilon: float = 1e-6
     dropout: float = 0.0  # on what each half-layer adds, while training; useful when text is repeated
+    reading_layers: int = 0  # further layers below the reading heads alone, which look both ways
+    question_words: bool = False  # those layers are told which tokens also stand in the question
+    detects: bool = False  # a head of pretraining that tells which tokens were replaced (replaced.py)
 
     def __post_init__(self) -> None:
         within(self, width=(1, ANY), layers=(1, ANY), heads=(1, ANY), key_value_heads=(1, ANY), head_width=(2, ANY))
@@ -52,6 +55,9 @@ class ModelConfig:
             raise RecipeError(f"head_width is {self.head_width}; rotary positions need an even one")
         if not 0 <= self.dropout < 1:
             raise RecipeError(f"dropout is {self.dropout}; use 0 to less than 1")
+        within(self, reading_layers=(0, ANY))
+        if self.question_words and not self.reading_layers:
+            raise RecipeError("question_words are told to reading layers; set reading_layers to 1 or more")
 
 
 class Cache:
@@ -168,13 +174,21 @@ class Layer(nn.Module):
 
 
 class Heads(nn.Module):
-    """What is read off the prompt's states: each is one linear map to a logit."""
+    """What is read off the prompt's states: each is one linear map to a logit, perhaps above layers of its own."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        width = config.width
         self.evidence = nn.Linear(width, 1)  # at <|source|>: does this source hold the answer?
         self.support = nn.Linear(width, 1)  # at <|answer|>: do the sources together hold one?
         self.span = nn.Linear(width, 2)  # at text tokens: does the answer start here, end here?
+        if config.detects:
+            self.replaced = nn.Linear(width, 1)  # at any token: is it another than the text had?
+        if config.question_words:
+            self.asked = nn.Embedding(2, width)  # does this token also stand in the question?
+        if config.reading_layers:
+            self.layers = nn.ModuleList(Layer(config, index) for index in range(config.reading_layers))
+            self.norm = Norm(width, config.norm_epsilon)
 
 
 class Transformer(nn.Module):
@@ -186,7 +200,7 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(config.vocabulary, config.width)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.layers))
         self.norm = Norm(config.width, config.norm_epsilon)
-        self.heads = Heads(config.width)
+        self.heads = Heads(config)
         angles = rope_angles(config)  # [context, head width / 2]
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
@@ -228,9 +242,37 @@ class Transformer(nn.Module):
         states: Tensor = self.norm(x, kind)  # [batch, time, width]
         return states
 
+    def reading(self, states: Tensor, asked: Tensor, *, allowed: Mask | None = None) -> Tensor:
+        """What the heads are to look at: states [batch, time, width], through the reading layers where there are any.
+
+        asked: [batch, time], 1 where a token also stands in the question. allowed: None lets all see all.
+        """
+        if not self.config.reading_layers:
+            return states
+        kind, time = stream(states.device), states.shape[1]
+        cosine, sine = (x[None, :time, None].to(kind) for x in (self.cosine, self.sine))
+        shared = Pass(cosine, sine, False, allowed, None, kind)
+        x = states
+        if self.config.question_words:
+            x = x + self.heads.asked(asked).to(x.dtype)
+        for layer in self.heads.layers:
+            x = layer(x, shared)
+        read: Tensor = self.heads.norm(x, kind)
+        return read
+
     def logits(self, states: Tensor) -> Tensor:
         """Scores of the next token: [..., width] to [..., vocabulary]."""
         return functional.linear(states, self.embed.weight)
+
+
+def grown(model: Transformer, *, reading_layers: int, question_words: bool) -> Transformer:
+    """The same trunk with new reading layers below its heads; itself where it has just those."""
+    sizes = replace(model.config, reading_layers=reading_layers, question_words=question_words)
+    if sizes == model.config:
+        return model
+    larger = Transformer(sizes)
+    larger.load_state_dict(model.state_dict(), strict=False)
+    return larger
 
 
 def rope_angles(config: ModelConfig) -> Tensor:

@@ -50,7 +50,7 @@ def build(model: nn.Module, config: OptimConfig) -> list[torch.optim.Optimizer]:
     for name, weight in model.named_parameters():
         if not weight.requires_grad:
             continue
-        if "heads." in name:
+        if "heads." in name and "heads.layers." not in name:
             heads.append(weight)
         elif weight.ndim == 2:
             (embeddings if "embed" in name else matrices).append(weight)

@@ -1,12 +1,14 @@
 """From random weights: rows of clean text, read causally and with masked words under full attention.
 
     shards ─► Packed rows ─┬─► causal: each token from those before it ────────────┬─► loop.train
-                           └─► masked: hidden tokens from all of their document ───┘
+                           ├─► masked: hidden tokens from all of their document ───┤
+                           └─► replaced: which tokens are not the text's own ──────┘
 
 Takes   the shards and tokenizer of this run (`OUT/shards`, `OUT/tokenizer.json`).
 Gives   `OUT/pretrain/step-N`.
 Loss    the same head serves both: the state *before* a hidden token names it (masked next-token prediction). Each
         kind's mean counts by its share of rows. No token is predicted from, or looks at, another document of its row.
+Late    with `late_share` the last steps read domains in other proportions: handbooks, questions with their answers.
 Waste   a token that is computed and neither has a target nor is context of one: `wasted` counts them. Rows are cut from
         documents laid end to end, so it is each document's last token, and documents too short to hide a word of.
 Source  GPT-BERT, Charpentier & Samuel, arXiv:2410.24159; spans of masked tokens: SpanBERT, arXiv:1907.10529; of the
@@ -16,8 +18,9 @@ Source  GPT-BERT, Charpentier & Samuel, arXiv:2410.24159; spans of masked tokens
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainer import attention, checkpoint, data, loop, recipe, tokenizer
+from trainer import attention, checkpoint, data, loop, recipe, replaced, tokenizer
 from trainer.errors import ANY, RecipeError, within
 from trainer.model import ModelConfig, Transformer
 from trainer.nats import IGNORED, nats_of
@@ -47,42 +50,84 @@ class PretrainConfig(loop.LoopConfig):
     masked_share: float = 0.5  # of the micro-batches
     mask_rate: float = 0.2  # of the tokens in a masked row
     mask_span: float = 3.0  # tokens, on average
+    replaced_share: float = 0.0  # of the micro-batches: replaced tokens are to be told (replaced.py)
+    replaced_weight: float = 10.0  # of that loss, a few tenths of a nat beside whole nats, before its share
     z_loss: float = 1e-4  # weight of the squared log of the softmax's sum, beside each kind's own
     attention: str = "auto"  # how packed rows are computed: "pieces", "blocks", "table", or what is fastest here
     domain_weights: dict[str, float] = field(
         default_factory=dict
     )  # times a domain is read in an epoch; 1 where not named
+    late_share: float = 0.0  # of the steps, the last ones, in which domains are weighed by `late_weights`
+    late_weights: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within(self, length=(2, ANY), rows=(1, ANY), tokens_per_step=(1, ANY), masked_share=(0, 1))
         within(self, mask_rate=(0.01, 0.9), mask_span=(1, ANY), z_loss=(0, ANY))
-        if any(weight < 0 for weight in self.domain_weights.values()):
-            raise RecipeError(f"domain_weights are {self.domain_weights}; use 0 (never read) or more")
+        within(self, replaced_share=(0, 1 - self.masked_share), replaced_weight=(0, ANY), late_share=(0, 0.99))
+        if any(weight < 0 for weights in (self.domain_weights, self.late_weights) for weight in weights.values()):
+            given = self.domain_weights | self.late_weights
+            raise RecipeError(f"domain_weights and late_weights are {given}; use 0 (never read) or more")
 
 
 class TextBatches:
-    """Packed rows as causal and masked micro-batches."""
+    """Packed rows as causal and masked micro-batches, and such with replaced tokens."""
 
-    def __init__(self, packed: data.Packed, words: Tokenizer, config: PretrainConfig) -> None:
-        self.packed, self.words, self.config = packed, words, config
+    def __init__(
+        self, packed: data.Packed, words: Tokenizer, config: PretrainConfig, late: data.Packed | None = None
+    ) -> None:
+        """`late`: what the last steps read instead, by `late_share`."""
+        self.packed, self.words, self.config, self.late = packed, words, config, late
         self.micro = max(1, round(config.tokens_per_step / (config.rows * config.length)))
         self.masked = round(self.micro * config.masked_share)
+        self.replaced = round(self.micro * config.replaced_share)
+        self.turn = self.micro * round(config.steps * (1 - config.late_share))  # the first late micro-batch
         self.most_hidden = min(config.length, int(1.4 * config.mask_rate * config.length) + 8)  # tokens of a row
         if 0 < config.masked_share < 1 and not 0 < self.masked < self.micro:
             raise RecipeError(
                 f"tokens_per_step {config.tokens_per_step} is {self.micro} micro-batches of {config.rows} rows; "
                 f"masked_share {config.masked_share} needs at least 2 of them, so use fewer rows"
             )
+        if config.replaced_share and not self.replaced:
+            raise RecipeError(
+                f"replaced_share {config.replaced_share} is none of {self.micro} micro-batches; use fewer rows"
+            )
 
     def step(self, number: int) -> Sequence[Batch]:
-        """The micro-batches of one step: causal ones first."""
-        return [self.batch(number * self.micro + m, masked=m >= self.micro - self.masked) for m in range(self.micro)]
+        """The micro-batches of one step: causal ones first, then those with replaced tokens, then masked ones."""
+        found, first = [], number * self.micro
+        for at in range(self.micro):
+            masked = at >= self.micro - self.masked
+            replaced = not masked and at >= self.micro - self.masked - self.replaced
+            found.append(self.detection(first + at) if replaced else self.batch(first + at, masked=masked))
+        return found
+
+    def rows(self, number: int) -> data.Ids:
+        """The rows of a micro-batch: [rows, length + 1]."""
+        packed = self.packed
+        if self.late is not None and number >= self.turn:
+            packed, number = self.late, number - self.turn
+        first = number * self.config.rows
+        return np.stack([packed.row(first + r) for r in range(self.config.rows)])
+
+    def detection(self, number: int) -> Batch:
+        """One micro-batch with replaced tokens."""
+        rows = self.rows(number)
+        documents = data.documents_of(rows, self.words.end)
+        chance = np.random.default_rng([self.config.seed, 2, number])
+        ids, new = replaced.replace(rows, self.hide(rows, documents, chance), chance)
+        asked = np.ascontiguousarray(new[:, :-1])  # [rows, length]
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "ids": np.ascontiguousarray(ids[:, :-1]),
+            "replaced": asked,
+            "documents": np.ascontiguousarray(documents[:, :-1]),
+        }
+        counts = {"replaced": float(np.sum(asked != replaced.UNASKED))}
+        return Batch(arrays, counts, tokens=asked.size, kind="replaced", separable=True)
 
     def batch(self, number: int, *, masked: bool) -> Batch:
         """One micro-batch; `number` counts them over the whole run."""
-        first = number * self.config.rows
-        rows = np.stack([self.packed.row(first + r) for r in range(self.config.rows)])  # [rows, length + 1]
+        rows = self.rows(number)  # [rows, length + 1]
         documents = data.documents_of(rows, self.words.end)  # [rows, length + 1]
         weight = documents[:, 1:] == documents[:, :-1]  # [rows, length]: a document's first token follows from nothing
         ids = rows[:, :-1]
@@ -145,7 +190,7 @@ class HeldBatches:
     def __init__(self, shards: Sequence[data.Shard], words: Tokenizer, config: PretrainConfig) -> None:
         packed = data.Packed(shards, length=config.length, seed=0)
         count = min(len(packed.lay_out(0).rows), HELD_TOKENS // config.length) // config.rows
-        self.rows = TextBatches(packed, words, replace(config, masked_share=0.0))
+        self.rows = TextBatches(packed, words, dataclasses.replace(config, masked_share=0.0, replaced_share=0.0))
         self.count = max(1, count)  # micro-batches
 
     def step(self, number: int) -> Sequence[Batch]:  # noqa: ARG002 (the same for all)
@@ -161,6 +206,8 @@ def text_losses(
     ids, targets, documents: [rows, time]; places: [rows, most], where the targets are if they are few.
     The z-loss is inside the gradient of the first sum already; the second is for the eye and carries none.
     """
+    if kind == "replaced":
+        return {kind: replaced.replaced_nats(model, bare(model), arrays, how=how)}
     allowed = attention.packed(arrays["documents"], causal=kind == "causal", how=how)
     states, targets = model(arrays["ids"], allowed=allowed), arrays["targets"]  # [rows, time, width], [rows, time]
     if "places" in arrays:
@@ -206,30 +253,44 @@ def pretrain(plan: recipe.Recipe) -> Path:
     """Train a trunk from random weights; returns the last checkpoint. Run again after a stop, it goes on."""
     config = plan.section("pretrain", PretrainConfig)
     words = tokenizer.load(plan.out / "tokenizer.json")
-    sizes = recipe.build(ModelConfig, {**plan.sections.get("model", {}), "vocabulary": words.size}, where="[model]")
+    given = {**plan.sections.get("model", {}), "vocabulary": words.size}
+    sizes = recipe.build(ModelConfig, given, where="[model]")
+    sizes = dataclasses.replace(sizes, detects=sizes.detects or config.replaced_share > 0)
     if config.length > sizes.context:
         raise RecipeError(f"[pretrain] length {config.length} is above [model] context {sizes.context}")
     shards = data.open_shards(plan.out / "shards", "train", words)
     packed = data.Packed(shards, length=config.length, seed=config.seed, weights=config.domain_weights)
+    late = None
+    if config.late_share:
+        late = data.Packed(shards, length=config.length, seed=config.seed + 1009, weights=config.late_weights)
     held = None
     if config.evaluate_every:
         held = HeldBatches(data.open_shards(plan.out / "shards", "held", words), words, config)
     torch.manual_seed(config.seed)
     model = Transformer(sizes)
     names = ("length", "rows", "tokens_per_step", "masked_share", "mask_rate", "mask_span", "domain_weights", "z_loss")
-    identity = {
+    identity: dict[str, Any] = {
         "model": checkpoint.describe(sizes),
         "tokenizer": words.identity,
         "batches": {name: getattr(config, name) for name in (*names, "seed", "optimiser")},
     }
+    if config.replaced_share:
+        identity["batches"] |= {"replaced_share": config.replaced_share, "replaced_weight": config.replaced_weight}
+    if config.late_share:
+        identity["batches"] |= {name: getattr(config, name) for name in ("steps", "late_share", "late_weights")}
     return loop.train(
         model,
-        TextBatches(packed, words, config),
+        TextBatches(packed, words, config, late),
         partial(text_losses, z_loss=config.z_loss, how=config.attention),
         config,
         folder=plan.out / "pretrain",
         identity=identity,
-        weights={"causal": 1 - config.masked_share, "masked": config.masked_share, "z": 0.0},
+        weights={
+            "causal": 1 - config.masked_share - config.replaced_share,
+            "masked": config.masked_share,
+            "replaced": config.replaced_share * config.replaced_weight,
+            "z": 0.0,
+        },
         held=held,
     )
 

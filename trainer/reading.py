@@ -83,7 +83,8 @@ class TrunkReader:
         prompt = self.prompt(question, sources)
         with self._one_at_a_time:
             states = self.take_in(prompt.ids).states  # [time, width]
-        heads = self.model.heads
+        heads, asked = self.model.heads, self.tensor(chat.asked(prompt.ids, self.words))
+        states = self.model.reading(states[None], asked)[0]  # [time, width]
         marks = [placed.mark for placed in prompt.sources]
         evidence = heads.evidence(states[marks]).sigmoid().squeeze(-1)  # [sources]
         support = float(heads.support(states[-1]).sigmoid())
@@ -126,7 +127,7 @@ class TrunkReader:
 
     def tensor(self, ids: Sequence[int]) -> Tensor:
         """Ids as one row: [1, time]."""
-        return torch.tensor([list(ids)], device=self.model.embed.weight.device)
+        return torch.tensor([list(ids)], device=self.model.embed.weight.device, dtype=torch.int64)
 
 
 def best_spans(logits: Tensor, prompt: Prompt, sources: Sequence[Source], *, most: int = 20) -> list[Found]:

@@ -25,8 +25,8 @@ from trainer.errors import RecipeError, TrainerError, in_a_line
 
 Section = TypeVar("Section")
 SECTIONS = frozenset({
-    "corpus", "filter", "tokenizer", "model", "pretrain", "rows", "dialogue", "passages", "synthesize",
-    "finetune", "retention", "reader", "embedder", "evaluate", "export",
+    "corpus", "filter", "tokenizer", "model", "pretrain", "rows", "examined", "dialogue", "passages", "synthesize",
+    "labels", "curve", "finetune", "retention", "reader", "embedder", "evaluate", "export",
 })  # fmt: skip
 
 

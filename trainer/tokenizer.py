@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer as Library
@@ -73,6 +74,17 @@ class Tokenizer:
         if symbols is None:
             raise DataError(f"token {token} is not in the vocabulary of {self.size}")
         return bytes(self._bytes[symbol] for symbol in symbols)
+
+    @cached_property
+    def folds(self) -> list[int]:
+        """For each token the number of its letters whatever their case and blanks; 0 for those without any."""
+        numbers: dict[str, int] = {}
+        found = []
+        for token in range(self.size):
+            letters = "" if token < len(RESERVED) else self.decode([token]).strip().lower()
+            known = letters.isalnum()
+            found.append(numbers.setdefault(letters, len(numbers) + 1) if known else 0)
+        return found
 
     def save(self, path: Path) -> None:
         """Write `tokenizer.json`, aside and renamed."""

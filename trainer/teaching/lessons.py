@@ -50,6 +50,9 @@ class FinetuneConfig(ShowConfig):
 
     base: Path | None = None  # checkpoint to start from; the newest of this run's pretraining when not given
     rows: Path | None = None  # reading rows; OUT/rows/train.jsonl when not given
+    more: tuple[Path, ...] = ()  # further reading rows, such as synthetic ones, among those of `rows`
+    reading_layers: int = 0  # new layers below the reading heads, which look both ways; a base that has some keeps them
+    question_words: bool = False  # tell those layers which tokens also stand in the question
     review: Path | None = None  # general reading rows for the share "review", where `rows` are a company's own
     talks: tuple[Path, ...] = ()  # conversations for the share "talk"; OUT/dialogue/talk-train.jsonl when not given
     texts: tuple[Path, ...] = ()  # plain text of a domain for the share "text"
@@ -87,7 +90,7 @@ class Lessons:
 
     def read(self) -> Source:
         """Reading rows of this run."""
-        return self.reading("read", self.rows())
+        return self.reading("read", self.rows(), *self.config.more)
 
     def review(self) -> Source:
         """General reading rows, beside a company's own."""
@@ -95,11 +98,13 @@ class Lessons:
             raise DataError("[finetune] shares.review needs `review`, a file of general reading rows; name it")
         return self.reading("review", self.config.review)
 
-    def reading(self, kind: str, path: Path) -> Source:
+    def reading(self, kind: str, *paths: Path) -> Source:
         """Rows that are read and pointed at."""
-        if not path.is_file():
-            raise DataError(f"{path} is missing; run `trainer rows` or name a file of reading rows")
-        return RowBatches(self.noted(kind, rows.read_rows(path), path), self.words, self.config).batch
+        for path in paths:
+            if not path.is_file():
+                raise DataError(f"{path} is missing; run `trainer rows` or name a file of reading rows")
+        found = [row for path in paths for row in rows.read_rows(path)]
+        return RowBatches(self.noted(kind, found, *paths), self.words, self.config).batch
 
     def rewrite(self) -> Source:
         """Follow-ups."""

@@ -6,7 +6,8 @@ Takes   reading rows, the tokenizer, how many sources to show and how often to w
 Gives   `RowBatches.batch(n)`, a pure function of n, and `reading_losses` over such a batch.
 Loss    span (cross-entropy of start and end over all text tokens of all sources), support (is there an answer at all),
         evidence (for each source), answer (next token of the spoken part, looking back only). Rows whose gold source is
-        withheld teach refusing: few questions in print are unanswerable.
+        withheld teach refusing: few questions in print are unanswerable. A teacher's labels, where there are any, are
+        mixed in (soft.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +27,13 @@ from trainer import attention, chat
 from trainer.chat import Source
 from trainer.errors import ANY, RecipeError, within
 from trainer.loop import Batch, LoopConfig
+from trainer.model import Transformer
 from trainer.order import LikeLengths
 from trainer.pretrain import bare, next_token_nats
 from trainer.rows import ReadingRow
+from trainer.teaching import soft
+from trainer.teaching.labels import Labels
+from trainer.teaching.soft import Soft
 from trainer.tokenizer import Tokenizer
 
 
@@ -42,11 +48,15 @@ class ShowConfig(LoopConfig):
     most_sources: int = 4
     withheld: float = 0.3  # share of rows that are shown without their gold source
     spoken_tokens: int = 96  # longest answer with quotation that is learnt
+    labels: Path | None = None  # of a teacher (`trainer labels`), to be learnt beside what people marked
+    soft_weight: float = 0.5  # of the teacher's labels against the people's, in rows that have both
+    temperature: float = 2.0  # flattens the teacher's spans and the student's
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within(self, length=(16, ANY), rows_per_batch=(1, ANY), rows_per_step=(1, ANY), withheld=(0, 1))
         within(self, most_sources=(1, ANY), least_sources=(0, self.most_sources), spoken_tokens=(0, ANY))
+        within(self, soft_weight=(0, 1), temperature=(0.1, 100))
 
 
 class Example(NamedTuple):
@@ -58,6 +68,8 @@ class Example(NamedTuple):
     marks: list[int]  # position of each <|source|>
     gold: int  # which source answers, or -1
     span: tuple[int, int]  # positions of first and last token, or (-1, -1)
+    asked: list[bool]  # one a token of the prompt: does it stand in the question too?
+    soft: Soft | None  # what a teacher makes of it
 
 
 class RowBatches:
@@ -69,6 +81,7 @@ class RowBatches:
                 f"rows_per_step {config.rows_per_step} is no multiple of {config.rows_per_batch}, a batch"
             )
         self.rows, self.words, self.config = examples, words, config
+        self.labels = Labels(config.labels) if config.labels else None
         self.micro = config.rows_per_step // config.rows_per_batch
         self.order = LikeLengths(len(examples), self.lengths, size=config.rows_per_batch, seed=config.seed)
 
@@ -79,7 +92,16 @@ class RowBatches:
     def batch(self, number: int) -> Batch:
         """Batch `number` of an endless sequence of epochs."""
         epoch = number // self.order.per_epoch
-        return collate([self.show(epoch, row) for row in self.order.batch(number)], self.words)
+        examples = [self.show(epoch, row) for row in self.order.batch(number)]
+        made = collate(examples, self.words)
+        if self.labels:
+            rows, time = made.arrays["ids"].shape
+            softs = [example.soft for example in examples]
+            made.arrays.update(
+                soft.arrays(softs, (rows, time), made.arrays["marks"].shape[1], self.config.soft_weight),
+                temperature=np.full(rows, self.config.temperature, dtype=np.float32),
+            )
+        return made
 
     def lengths(self, epoch: int) -> list[int]:
         """Characters that each row shows in this epoch."""
@@ -120,7 +142,15 @@ class RowBatches:
             [s.mark for s in prompt.sources],
             at,
             span or (-1, -1),
+            chat.asked(prompt.ids, self.words),
+            self.taught(row.question, sources, prompt),
         )
+
+    def taught(self, question: str, sources: Sequence[Source], prompt: chat.Prompt) -> Soft | None:
+        """What the teacher makes of a prompt, where there is one and it was asked about all that is shown."""
+        if self.labels is None:
+            return None
+        return soft.soften(prompt, [self.labels.of(question, s) for s in sources], self.config.temperature)
 
 
 def sentence(text: str, start: int, end: int) -> str:
@@ -144,6 +174,7 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
         "documents": np.full((size, time), -1, dtype=np.int64),
         "prompt": np.array([e.prompt for e in examples], dtype=np.int64),  # [rows]
         "text": np.zeros((size, time), dtype=bool),
+        "asked": np.zeros((size, time), dtype=np.int64),
         "marks": np.zeros((size, sources), dtype=np.int64),
         "evidence": np.full((size, sources), -1.0, dtype=np.float32),  # 1 gold, 0 not, -1 no such source
         "span": np.array([e.span for e in examples], dtype=np.int64),  # [rows, 2]
@@ -153,6 +184,7 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
         arrays["targets"][row, e.prompt - 1 : len(e.ids) - 1] = e.ids[e.prompt :]
         arrays["documents"][row, : len(e.ids) - 1] = 0
         arrays["text"][row, e.text] = True
+        arrays["asked"][row, : e.prompt] = e.asked
         arrays["marks"][row, : len(e.marks)] = e.marks
         arrays["evidence"][row, : len(e.marks)] = np.arange(len(e.marks)) == e.gold
     counts = {
@@ -167,26 +199,41 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
 def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001 (one kind)
     """Sums in nats of the four terms.
 
-    ids, targets, documents, text: [rows, time]; prompt: [rows]; marks, evidence: [rows, sources]; span: [rows, 2].
+    ids, targets, documents, text, asked: [rows, time]; prompt: [rows]; marks, evidence: [rows, sources]; span:
+    [rows, 2]. Where a teacher was asked also what `soft.arrays` makes, and its temperature: [rows].
     """
     allowed = attention.packed(arrays["documents"], causal=True, prefix=arrays["prompt"])
     states = model(arrays["ids"], allowed=allowed)  # [rows, time, width]
-    heads = bare(model).heads
+    trunk, prompt = bare(model), arrays["prompt"]
     at = torch.arange(len(states), device=states.device)  # [rows]
-    spans = heads.span(states).float()  # [rows, time, 2]
+    read = pointed(trunk, states, arrays)  # [rows, time, width]
+    spans = trunk.heads.span(read).float()  # [rows, time, 2]
     spans = spans.masked_fill(~arrays["text"][..., None], -1e9)
     wanted = arrays["span"].masked_fill(arrays["span"] < 0, -100)  # [rows, 2]
     # cross_entropy wants the classes second: [rows, time, 2] against [rows, 2]; half of each, so that a row counts once
-    span = functional.cross_entropy(spans, wanted, ignore_index=-100, reduction="sum") / 2
+    nats = functional.cross_entropy(spans, wanted, ignore_index=-100, reduction="none").sum(1) / 2  # [rows]
     held = (arrays["span"][:, 0] >= 0).float()  # [rows]
-    support = heads.support(states[at, arrays["prompt"] - 1]).squeeze(-1).float()  # [rows]
-    evidence = heads.evidence(states[at[:, None], arrays["marks"]]).squeeze(-1).float()  # [rows, sources]
-    real = arrays["evidence"] >= 0  # [rows, sources]
+    said = arrays["evidence"]  # [rows, sources]
+    real, answered = said >= 0, held
+    if "taught" in arrays:
+        taught = arrays["taught"]  # [rows]
+        nats = held * soft.span_nats(spans, nats, arrays)
+        answered = soft.mixed(held, arrays["soft_support"], taught)
+        said = soft.mixed(said, arrays["soft_evidence"], taught[:, None])
+    support = trunk.heads.support(read[at, prompt - 1]).squeeze(-1).float()  # [rows]
+    evidence = trunk.heads.evidence(read[at[:, None], arrays["marks"]]).squeeze(-1).float()  # [rows, sources]
     return {
-        "span": span,
-        "support": functional.binary_cross_entropy_with_logits(support, held, reduction="sum"),
-        "evidence": functional.binary_cross_entropy_with_logits(
-            evidence[real], arrays["evidence"][real], reduction="sum"
-        ),
-        "answer": next_token_nats(bare(model), states, arrays["targets"]),
+        "span": nats.sum(),
+        "support": functional.binary_cross_entropy_with_logits(support, answered, reduction="sum"),
+        "evidence": functional.binary_cross_entropy_with_logits(evidence[real], said[real], reduction="sum"),
+        "answer": next_token_nats(trunk, states, arrays["targets"]),
     }
+
+
+def pointed(trunk: Transformer, states: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+    """What the heads look at: [rows, time, width]. Reading layers see the prompt alone, as when they serve."""
+    if not trunk.config.reading_layers:
+        return states
+    at = torch.arange(states.shape[1], device=states.device)  # [time]
+    prompt = arrays["documents"].masked_fill(at >= arrays["prompt"][:, None], -1)  # [rows, time]
+    return trunk.reading(states, arrays["asked"], allowed=attention.packed(prompt, causal=False))
