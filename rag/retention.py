@@ -1,8 +1,8 @@
 """How long conversations are kept, and what goes when their time is over.
 
 Takes   the catalogue; a person's own number of days, and the library's limit (`conversation_days` in the settings).
-Gives   `purge()`: conversations without a new turn for so long are deleted, and the words of this person's answers leave
-        the audit, whose chain stays whole. `due()` counts without deleting.
+Gives   `purge()`: conversations without a new turn for so long are deleted, and the words of this person's answers
+        leave the audit, whose chain stays whole. `due()` counts without deleting.
 Kept    are the words of answers that stand in a younger conversation, that a standing judgement needs, or that somebody
         pinned; and all of them where the settings say `audit_keeps_purged`.
 When    at each opening of a library, then hourly while it is in use, and by `rag retention --purge`.
@@ -26,7 +26,7 @@ _LOOSE = """
     select a.id from audit a where a.kind = 'answer' and a.person = :person and a.at < :before and a.payload is not null
     and a.id not in (select answer_id from pinned)
     and a.id not in (select answer_id from judgements where withdrawn = 0 and state <> 'rejected')
-    and a.id not in (select other_id from judgements where withdrawn = 0 and state <> 'rejected' and other_id is not null)
+    and a.id not in (select coalesce(other_id, '') from judgements where withdrawn = 0 and state <> 'rejected')
     and a.id not in (select coalesce(json_extract(t.answer_json, '$.answer_id'), '') from turns t
         join conversations c on c.id = t.conversation_id where c.person = :person and c.updated_at >= :before)"""
 
