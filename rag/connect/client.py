@@ -117,7 +117,7 @@ class Client:
         host = parts.hostname or ""
         address = self._network.address(host, parts.port or PORTS[parts.scheme])
         self._rest(origin, pause_s)
-        client = self._clients.get(origin) or self._clients.setdefault(origin, self._open())
+        client = self._clients.get(origin) or self._clients.setdefault(origin, self._open(parts.scheme))
         headers = {"Host": parts.netloc, "User-Agent": AGENT, "Accept-Encoding": "gzip, deflate", **told}
         try:
             with client.stream(
@@ -140,11 +140,14 @@ class Client:
             reason = str(error) or type(error).__name__
             raise LoadError(f"{url}: could not be had ({reason}); check the address and the network") from error
 
-    def _open(self) -> httpx.Client:
+    def _open(self, scheme: str) -> httpx.Client:
         import httpx
 
-        verify = True if self._trust is None else self._trust
-        return httpx.Client(trust_env=False, follow_redirects=False, timeout=QUIET_S, verify=verify)
+        if scheme == "https":
+            trust: ssl.SSLContext | bool = self._trust or True
+        else:
+            trust = False  # nothing is encrypted: the system's certificates need not be loaded
+        return httpx.Client(trust_env=False, follow_redirects=False, timeout=QUIET_S, verify=trust)
 
     def _rest(self, origin: str, pause_s: float) -> None:
         """A pause between two requests to one host."""
