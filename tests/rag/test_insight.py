@@ -275,6 +275,20 @@ def test_a_person_sees_nothing_of_documents_they_may_not_read(asking: Asking, lo
         asking.library.answered(answer, person="bob")
 
 
+def test_the_documented_json_has_the_keys_of_a_real_one(asking: Asking, look: Callable[..., Insight]) -> None:
+    asking("Who may park in the yard?")
+    text = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text("utf-8")
+    documented = json.loads(text.partition("<!-- contract: insight -->\n```json\n")[2].partition("```")[0])
+    real = look().as_dict()
+    assert list(documented) == list(real)
+    for name in ("totals", "before"):
+        assert list(documented[name]) == list(real[name])
+    for name in ("steps", "gaps", "never_cited"):
+        assert list(documented[name][0]) == list(real[name][0])
+    for name in ("questions", "nearest"):
+        assert list(documented["gaps"][0][name][0]) == list(real["gaps"][0][name][0])
+
+
 def test_no_person_is_named(asking: Asking, look: Callable[..., Insight]) -> None:
     asking("Who may park in the yard?", person="ann.smith")
     assert "ann.smith" not in json.dumps(look().as_dict())
