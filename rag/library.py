@@ -49,6 +49,9 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from rag.asked import Question as Question
     from rag.doctor import Finding
     from rag.evaluate import Report
@@ -171,6 +174,10 @@ class Library(Judging, Keeping, Connecting):
         from rag.retrieve import retrieve
 
         return retrieve(text, parts=self._parts(), k=k, collection=collection, person=person)
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit vectors, a row a text, as passages are embedded."""
+        return self._parts().embedder.embed(texts)
 
     def ask(
         self, question: str, *, history: History = (), collection: str | None = None, person: str | None = None

@@ -1,12 +1,15 @@
-"""The command that serves the pages: app.
+"""Commands that serve: app (pages for a browser), serve (HTTP for programs), mcp (tools for assistants).
 
-Takes   a port; the library's folder goes to the pages as GROUNDLING_INDEX.
-Gives   Streamlit in a child process that ends with this one; the address as the last line once it answers.
-Refuses a port that is taken, before anything starts.
+Takes   a port; for `app`, the library's folder goes to the pages as GROUNDLING_INDEX.
+Gives   the address as a line once it answers. `app` runs Streamlit in a child process that ends with this one; `serve`
+        and `mcp` run here until Ctrl-C or SIGTERM, and finish what they have begun.
+Refuses a port that is taken, before anything starts; and to serve without tokens to other machines than this one.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -14,16 +17,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rag.cli.options import Index, Model, Strictness
+from rag.cli.options import Index, Model, Person, Strictness, library
 from rag.config import PREFIX, Settings, shipped
 from rag.errors import SettingsError, need
 
 START_S = 90  # a cold disk reads Streamlit and torch for half a minute
 POLL_S = 0.1
+LOCALHOST = "localhost"
 
 
 def app(
@@ -41,7 +45,7 @@ def app(
     if not script.is_file():
         raise SettingsError(f"{script}: the pages are not there. Install the wheel, or run this in a checkout")
     need("streamlit", extra="app", task="rag app")
-    _refuse_taken(address, port)
+    _refuse_taken(address, port, "app")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` below ends the child too
     child = subprocess.Popen(_command(script, address, port), env=_environment(settings))
     try:
@@ -81,7 +85,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return os.environ | {PREFIX + name: str(value) for name, value in given.items()}
 
 
-def _refuse_taken(address: str, port: int) -> None:
+def _refuse_taken(address: str, port: int, command: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
         try:
@@ -89,7 +93,7 @@ def _refuse_taken(address: str, port: int) -> None:
         except OSError as error:
             raise SettingsError(
                 f"port {port} on {address} cannot be used ({error.strerror}). "
-                f"Stop the program that holds it, or choose another: rag app --port {port + 1}"
+                f"Stop the program that holds it, or choose another: rag {command} --port {port + 1}"
             ) from error
 
 
@@ -109,4 +113,92 @@ def _wait_until_it_answers(child: subprocess.Popen[bytes], port: int) -> None:
     raise SettingsError(f"Streamlit ended at once (code {child.returncode}). Its messages stand above")
 
 
-COMMANDS = (app,)
+# --- for programs -----------------------------------------------------------------------------------------------------
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where programs reach it.")] = 8000,
+    address: Annotated[str, typer.Option(help="Without tokens, this machine only.")] = LOCALHOST,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Answers made at the same time.")] = 4,
+    waiting: Annotated[
+        int, typer.Option(min=0, max=1000, help="Requests that wait; more are told to come again.")
+    ] = 16,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that a request waits for its answer.")] = 120.0,
+    largest_upload: Annotated[int, typer.Option(min=1, max=2048, help="MiB of a document.")] = 64,
+    model: Model = None,
+    strictness: Strictness = None,
+    index: Index = None,
+) -> None:
+    """Serve OpenAI's API and our own over HTTP, until Ctrl-C. What has begun is answered before it ends."""
+    need("fastapi", extra="serve", task="rag serve")
+    uvicorn = need("uvicorn", extra="serve", task="rag serve")
+    _refuse_strangers(address)
+    _refuse_taken(address, port, "serve")
+    from rag import api  # FastAPI takes half a second, which no other command has to pay
+    from rag.api.guard import MIB
+
+    opened = library(index, model=model, strictness=strictness, existing=False)
+    limits = api.Limits(at_once, waiting, timeout, largest_upload=largest_upload * MIB)
+    config = uvicorn.Config(
+        api.make(opened, limits=limits),
+        host=address,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        lifespan="on",
+    )
+    _until_stopped(uvicorn.Server(config), f"\n  OpenAI's API is at http://localhost:{port}/v1  (Ctrl-C ends it)")
+
+
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Over HTTP instead of stdin and stdout.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="With --http: where.")] = 8765,
+    person: Person = None,
+    model: Model = None,
+    strictness: Strictness = None,
+    index: Index = None,
+) -> None:
+    """Serve search, ask and read to an assistant by the Model Context Protocol, over stdin and stdout."""
+    need("mcp", extra="mcp", task="rag mcp")
+    if http:
+        _refuse_taken(LOCALHOST, port, "mcp --http")
+    from rag import mcp as door
+
+    with library(index, model=model, strictness=strictness) as opened:
+        server = door.make(opened, person=person)
+        if not http:
+            server.run("stdio")
+            return
+        import uvicorn  # comes with the SDK
+
+        app = server.streamable_http_app(host=LOCALHOST)
+        config = uvicorn.Config(app, host=LOCALHOST, port=port, log_level="warning", server_header=False)
+        _until_stopped(uvicorn.Server(config), f"\n  MCP is at http://localhost:{port}/mcp  (Ctrl-C ends it)")
+
+
+def _until_stopped(server: Any, line: str) -> None:
+    """Run a uvicorn server; the first Ctrl-C or SIGTERM lets it finish, and is no failure."""
+
+    async def run() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():
+            await asyncio.sleep(POLL_S)
+        if server.started:
+            typer.echo(line)
+            sys.stdout.flush()
+        await serving
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has finished
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+def _refuse_strangers(address: str) -> None:
+    if address not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError(
+            f"--address {address}: without tokens everybody who reaches the server would be its owner, "
+            "so it serves this machine only. Leave --address out, and put a proxy that asks for names in front"
+        )
+
+
+COMMANDS = (app, serve, mcp)
