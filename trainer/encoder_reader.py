@@ -126,7 +126,7 @@ class EncoderReader(nn.Module):
         found: list[Found] = []
         for at in range(0, len(order), BATCH):
             part = order[at : at + BATCH]
-            start, end, logits = self._logits([pairs[i] for i in part])
+            start, end, logits = self.logits([pairs[i] for i in part])
             for row, i in enumerate(part):
                 # Two witnesses: the evidence head, and how far the best span stands above the null at [CLS].
                 evidence[i] = (logits[row] + above_null(start[row], end[row])) / 2
@@ -135,7 +135,7 @@ class EncoderReader(nn.Module):
         ranked = [span._replace(score=span.score * shares[span.source]) for span in found]
         return shares[:-1], 1.0 - shares[-1], sorted(ranked, key=lambda span: -span.score)
 
-    def _logits(self, pairs: Sequence[TokenPair]) -> tuple[Tensor, Tensor, Tensor]:
+    def logits(self, pairs: Sequence[TokenPair]) -> tuple[Tensor, Tensor, Tensor]:
         """Pad the pairs to one length and run them: start and end [pairs, time], evidence [pairs]."""
         longest = max(len(pair[0]) for pair in pairs)
         room = [[0] * (longest - len(pair[0])) for pair in pairs]

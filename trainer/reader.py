@@ -272,6 +272,7 @@ def export(
     """Fit the threshold on the dev rows beside the training rows and write the model folder with its card."""
     model.eval()
     model.settings["length"] = config.serving_length
+    model.bf16 = state["precision"] == "bf16"  # as it learnt: many times faster where the processor has it
     dev = rows.read_rows(learnt.with_name("dev.jsonl"))
     model.settings["brevity"], brevities = fit_brevity(model, dev)
     fitted = fit_refusal(model, dev)

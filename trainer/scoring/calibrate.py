@@ -10,39 +10,40 @@ Source  selective question answering and its risk-coverage curve: Kamath et al.,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from trainer.chat import Source
+from trainer.encoder_reader import EncoderReader, best_spans, encode_pair
 from trainer.errors import DataError
 from trainer.reading import SourceReader
 from trainer.rows import ReadingRow
 from trainer.scoring.scores import OVERLAP_FOR_RIGHT, best, word_f1
 
-if TYPE_CHECKING:
-    from trainer.encoder_reader import EncoderReader
-
 BREVITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)
 
 
+@torch.inference_mode()
 def fit_brevity(reader: EncoderReader, rows: Sequence[ReadingRow]) -> tuple[float, dict[str, float]]:
     """How much a reader's spans should be shortened (`encoder_reader.best_spans`), and the mean F1 of each choice.
 
-    Every row with a span is read once a choice, with its gold source alone. Of equal ones the smallest is taken.
+    Every row with a span is read once, its gold source alone. Of equal choices the smallest is taken.
     """
-    before, f1 = reader.settings.get("brevity", 0.0), {}
-    for brevity in BREVITIES:
-        reader.settings["brevity"] = brevity
-        total, count = 0.0, 0
-        for row in rows:
-            if row.spans:
-                text = row.sources[0][1]
-                _, _, found = reader.read(row.question, [Source(*row.sources[0])])
-                said = text[found[0].start : found[0].end] if found else ""
-                total, count = total + best(word_f1, said, [text[s:e] for s, e in row.spans]), count + 1
-        f1[str(brevity)] = round(100 * total / max(1, count), 2)
-    reader.settings["brevity"] = before
+    totals, count = dict.fromkeys(BREVITIES, 0.0), 0
+    length = int(reader.settings.get("length", 384))
+    for row in rows:
+        if not row.spans:
+            continue
+        heading, text = row.sources[0]
+        pair = encode_pair(reader.encoder, row.question, heading, text, length=length)
+        start, end, _ = reader.logits([pair])
+        answers, count = [text[s:e] for s, e in row.spans], count + 1
+        for brevity in BREVITIES:
+            found = best_spans(start[0], end[0], pair[2], keep=1, brevity=brevity)
+            totals[brevity] += best(word_f1, text[found[0][0] : found[0][1]] if found else "", answers)
+    f1 = {str(brevity): round(100 * total / max(1, count), 2) for brevity, total in totals.items()}
     return max(BREVITIES, key=lambda brevity: (f1[str(brevity)], -brevity)), f1
 
 
