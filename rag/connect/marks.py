@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rag.catalogue import Catalogue
 from rag.connect.source import WHOLE
-from rag.types import Document
 
 
 class Mark(NamedTuple):
@@ -47,18 +46,20 @@ def note(catalogue: Catalogue, collection: str, address: str, marks: Iterable[Ma
         )
 
 
-def vanished(catalogue: Catalogue, collection: str, source: str, address: str | None) -> list[Document]:
-    """Documents of a source that may have vanished: all, or those that came by `address` and by no other."""
-    found = catalogue.documents(collection=collection, source=source)
-    if address is None:
-        return found
+def paths(catalogue: Catalogue, collection: str, address: str) -> set[str]:
+    """Everything that came by this address and was not forgotten."""
+    rows = catalogue.db.execute("select path from brought where collection = ? and address = ?", (collection, address))
+    return {path for (path,) in rows if path != WHOLE}
+
+
+def shared(catalogue: Catalogue, collection: str, address: str, source: str) -> set[str]:
+    """Paths of the source's current documents that came by another address too."""
     rows = catalogue.db.execute(
-        "select path from brought b where collection = ?1 and address = ?2 and not exists ("
-        " select 1 from brought where collection = ?1 and path = b.path and address <> ?2)",
-        (collection, address),
+        "select b.path from brought b join documents d on d.collection = b.collection and d.path = b.path"
+        " and d.sha256 = b.sha256 and d.current = 1 and d.source = ? where b.collection = ? and b.address <> ?",
+        (source, collection, address),
     )
-    mine = {path for (path,) in rows}
-    return [document for document in found if document.path in mine]
+    return {path for (path,) in rows}
 
 
 def forget(catalogue: Catalogue, collection: str, address: str, paths: Collection[str]) -> None:

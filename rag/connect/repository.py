@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from rag.connect.network import Network
+from rag.connect.network import Network, Resolve, resolve
 from rag.connect.source import WHOLE, Brought, Event, Kept, Missing, Options, Whole, staged
 from rag.discover import is_litter
 from rag.errors import LoadError, MissingExtra, SettingsError
@@ -45,7 +45,7 @@ class _Blob(NamedTuple):
     """A file of a commit."""
 
     name: str  # of the object
-    size: int
+    size: int  # -1: the object is not there
     path: str
 
 
@@ -54,7 +54,8 @@ class Repository:
 
     alone = False  # another ref or subdirectory of it may bring documents too
 
-    def __init__(self, given: str, options: Options) -> None:
+    def __init__(self, given: str, options: Options, *, resolve: Resolve = resolve) -> None:
+        self._resolve = resolve
         address, _, fragment = given.removeprefix("git+").partition("#")
         self._below = _subdirectory(fragment)
         address, self._ref = _split_ref(address)
@@ -99,7 +100,7 @@ class Repository:
         parts = urlsplit(self._url)
         host = parts.hostname or ""
         port = parts.port or {"https": 443, "http": 80, "ssh": 22}[parts.scheme]
-        checked = Network(allow_private=self.options.allow_private).address(host, port)
+        checked = Network(allow_private=self.options.allow_private, resolve=self._resolve).address(host, port)
         pinned = f"[{checked}]" if ":" in checked else checked
         return ["-c", f"http.curloptResolve={host}:{port}:{pinned}"] if parts.scheme != "ssh" else []
 
@@ -151,6 +152,10 @@ class Repository:
             for number, blob in enumerate(blobs, start=1):
                 if known.get(blob.path) == blob.name:
                     yield Kept(blob.path)
+                elif blob.size < 0:
+                    yield Missing(
+                        blob.path, f"{blob.path}: its object {blob.name[:12]} is missing; mend it with `git fsck`"
+                    )
                 elif blob.size > BLOB_BYTES:
                     yield Missing(blob.path, f"{blob.path}: {blob.size:,} bytes, the limit is {BLOB_BYTES:,}")
                 else:
@@ -171,8 +176,8 @@ class Repository:
         for row in filter(None, listed.split("\0")):
             about, _, path = row.partition("\t")
             mode, kind, name, size = about.split()
-            if kind == "blob" and mode in ("100644", "100755") and size.isdigit():
-                yield _Blob(name, int(size), path)
+            if kind == "blob" and mode in ("100644", "100755"):
+                yield _Blob(name, int(size) if size.isdigit() else -1, path)
 
     def _is_document(self, path: str) -> bool:
         parts = PurePosixPath(path)

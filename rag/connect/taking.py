@@ -145,29 +145,33 @@ def _take(run: _Run, batch: Sequence[Brought]) -> None:
 
 def _let_go(run: _Run, *, sync: bool) -> None:
     """What the source no longer has: removed with `sync`, else it stays. What is said to be gone is told either way."""
-    catalogue, source = run.parts.catalogue, run.source
-    by = None if source.alone else source.address
-    vanished = [
-        document
-        for document in marks.vanished(catalogue, run.collection, source.source, by)
-        if source.options.wanted(document.path)
-        and document.path not in run.there
-        and not any(document.path.startswith(folder) for folder in run.closed)
-    ]
+    catalogue, source, collection = run.parts.catalogue, run.source, run.collection
+    removed: set[str] = set()
     if sync:
+        came = marks.paths(catalogue, collection, source.address)
+        shared = marks.shared(catalogue, collection, source.address, source.source)
+        vanished = [
+            document
+            for document in catalogue.documents(collection=collection, source=source.source)
+            if (source.alone or document.path in came - shared) and _is_lost(run, document.path)
+        ]
         run.reports += ingest.remove_all(run.parts, vanished)
-        marks.forget(catalogue, run.collection, source.address, [document.path for document in vanished])
-    removed = {document.path for document in vanished} if sync else set()
+        marks.forget(catalogue, collection, source.address, [path for path in came if _is_lost(run, path)])
+        removed = {document.path for document in vanished}
     for path, reason in run.gone.items():
         if path not in removed:
             run.failed = True
             run.reports.append(FileReport(path, "failed", reason=reason))
 
 
+def _is_lost(run: _Run, path: str) -> bool:
+    """Whether the source was asked for it and has it no more."""
+    hidden = any(path.startswith(folder) or folder == "/" for folder in run.closed)
+    return run.source.options.wanted(path) and path not in run.there and not hidden
+
+
 def _note_whole(run: _Run) -> None:
-    """A mark of the whole address is worth something only where nothing of it is missing."""
+    """A mark of the whole address counts while exactly these documents are known: nothing missing, nothing vanished."""
     if run.whole is not None and not run.failed:
-        catalogue, source = run.parts.catalogue, run.source
-        stands_for = set(marks.known(catalogue, run.collection, source.address, source.source)) - {WHOLE}
-        mark = Mark(WHOLE, run.whole.mark, str(len(stands_for)))
-        marks.note(catalogue, run.collection, source.address, [mark])
+        mark = Mark(WHOLE, run.whole.mark, str(len(run.there)))
+        marks.note(run.parts.catalogue, run.collection, run.source.address, [mark])
