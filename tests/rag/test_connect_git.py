@@ -56,7 +56,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    monkeypatch.setattr("rag.ingest._workers", lambda waiting: 0)  # files are read in this process: no child to start
     with small_library(tmp_path / "index") as library:
         yield library
 
