@@ -35,7 +35,7 @@ class WordCounts:
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for word in text.lower().replace(".", "").split():
-                row[sum(ord(c) * 31**i for i, c in enumerate(word)) % self.dimension] += 1
+                row[sum(ord(c) * pow(31, i, self.dimension) for i, c in enumerate(word)) % self.dimension] += 1
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def embed_questions(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -71,7 +71,7 @@ def documents(door: AtDoor, person: Person, collection: Collection = None) -> di
 
 @routes.get("/documents/{name:path}")
 def document(
-    name: DocumentName, door: AtDoor, person: Person, version: Version = None, collection: Collection = None
+    name: DocumentName, door: AtDoor, person: Person, *, version: Version = None, collection: Collection = None
 ) -> dict[str, Any]:
     """One document with its text, as `rag show --json` prints it: citations count characters of `text`."""
     found = door.library.document(name, version, collection=collection, person=person)
@@ -92,6 +92,7 @@ async def add(
     request: Request,
     door: AtDoor,
     person: Owner,  # noqa: ARG001 - that it is the owner is all
+    *,
     collection: Annotated[str, Query(min_length=1, max_length=100)] = DEFAULT_COLLECTION,
 ) -> dict[str, Any]:
     """Index the body as a document of this name; one of the same name in the collection is replaced."""

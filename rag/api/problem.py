@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from rag import errors
 
@@ -96,10 +97,11 @@ def install(app: FastAPI) -> None:
     async def ours(_: Request, error: Exception) -> JSONResponse:
         return answer(told(error))
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         code = CODES.get(error.status_code, "invalid_request")
-        return answer(Problem(error.status_code, str(error.detail), code=code), error.headers)
+        headers = {**(error.headers or {}), **(_allowed(request) if error.status_code == 405 else {})}
+        return answer(Problem(error.status_code, str(error.detail), code=code), headers)
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -109,6 +111,20 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """All methods that a path knows; the router names those of its first route."""
+    known: set[str] = set()
+    for path, methods in request.app.openapi()["paths"].items():
+        if compile_path(_with_slashes(path))[0].match(request.url.path):
+            known.update(method.upper() for method in methods)
+    return {"Allow": ", ".join(sorted(known))}
+
+
+def _with_slashes(path: str) -> str:
+    """OpenAPI cannot say that a name may hold slashes; names of documents and models, which end their path, may."""
+    return path.replace("{name}", "{name:path}").replace("{model}", "{model:path}")
 
 
 def _misfit(row: Mapping[str, Any]) -> Problem:
