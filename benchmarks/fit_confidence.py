@@ -45,7 +45,7 @@ from trainer.formats import checksums
 
 ROOT = Path(__file__).resolve().parent.parent
 REFUSE = 0.75  # of the questions that nothing answers
-USED = ("span", "likeness", "lead", "agreement")  # of FEATURES; the others' level does not carry over to other documents
+USED = ("span", "likeness", "lead", "agreement")  # of FEATURES: evidence says less where people use other words
 RIDGE = 0.5
 FOLDS = 10
 

@@ -149,9 +149,8 @@ share such a stretch. No non-commercial source is included; share-alike texts ar
 ## Confidence and threshold
 
 Answers are given from confidence {config.get("answer_threshold", config["threshold"])}; confidence is a logistic
-function of the reader's support, evidence and span, the likeness of question and answer, the question's rare words in
-it, the lead over the next passage, the nearness of the best one and how many agree.
-{f"{fitted['how']}" if fitted else ""}
+function of the span's probability, the likeness of question and answer, the lead over the next passage and how many
+passages agree. {f"{fitted['how']}" if fitted else ""}
 The files named below had no part in it. A single passage is judged by support: answered from {config["threshold"]}.
 
 ## Scores
