@@ -204,6 +204,9 @@ def test_a_file_that_cannot_be_read_says_why(url: str) -> None:
     refused = httpx.put(f"{url}/documents/logo.xyz", content=b"?")
     assert refused.status_code == 422
     assert "logo.xyz" in refused.json()["error"]["message"]
+    longest = httpx.put(f"{url}/documents/{'é' * 128}.md", content=b"# A")
+    assert longest.status_code == 400
+    assert "255 bytes" in longest.json()["error"]["message"]
 
 
 def test_an_answer_is_rated_and_the_rating_withdrawn(url: str, client: openai.OpenAI, library: Library) -> None:

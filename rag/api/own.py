@@ -24,6 +24,7 @@ DocumentName = Annotated[str, Path(min_length=1, max_length=500, pattern=r"^[^\x
 Collection = Annotated[str | None, Query(min_length=1, max_length=100, description="Only this one; otherwise all.")]
 Version = Annotated[int | None, Query(ge=1, le=2**31, description="A former version; otherwise the current one.")]
 Id = Annotated[str, Path(min_length=1, max_length=100)]
+LONGEST_PART = 255  # bytes between two slashes: what file systems hold
 LISTED = ("version", "collection", "source", "title", "passages", "pages_without_text", "added_at", "sha256")
 routes = APIRouter(tags=["documents"])
 watched = APIRouter(tags=["state"])  # for machines that watch: without a token, and without a word about the documents
@@ -96,6 +97,10 @@ async def add(
     collection: Annotated[str, Query(min_length=1, max_length=100)] = DEFAULT_COLLECTION,
 ) -> dict[str, Any]:
     """Index the body as a document of this name; one of the same name in the collection is replaced."""
+    if max(len(part.encode()) for part in name.split("/")) > LONGEST_PART:
+        raise Problem(
+            400, f"{name}: no part of a name is longer than {LONGEST_PART} bytes", code="invalid_value", param="name"
+        )
     data = await request.body()
     report = await door.desk.do(lambda: door.library.add_bytes(name, data, collection=collection))
     if report.status == "failed":
