@@ -37,9 +37,7 @@ case $part in
         set --
         [ -f "$out/rows/synthetic.jsonl" ] && set -- --set "finetune.more=[\"$out/rows/synthetic.jsonl\"]"
         [ -n "$teacher" ] && set -- "$@" --set "finetune.labels=$out/labels/teacher.bin"
-        run finetune "$@"
-        run evaluate
-        run export
+        for stage in finetune evaluate export; do run $stage "$@"; done
         ;;
     *) echo "$part: say prepare or train" >&2; exit 2 ;;
 esac

@@ -185,10 +185,11 @@ def test_what_was_cut_off_goes_to_the_rest_and_sources_count_by_their_evidence(w
 def test_weight_decides_between_people_and_teacher(office, labelled, words, model):
     reading = rows.read_rows(office / "rows" / "train.jsonl")
 
-    def terms(weight, labels=labelled):
+    def terms(weight, labels=labelled, moved=0):
         config = replace(CONFIG, labels=labels, soft_weight=weight)
         batch = RowBatches(reading, words, config).batch(3)
         arrays = {name: torch.from_numpy(array) for name, array in batch.arrays.items()}
+        arrays["span"] = torch.where(arrays["span"] < 0, -1, arrays["span"] - moved)  # people marked other words
         with torch.no_grad():
             return {name: float(value) for name, value in losses(model, arrays, "read").items()}
 
@@ -198,6 +199,8 @@ def test_weight_decides_between_people_and_teacher(office, labelled, words, mode
         assert half[name] == pytest.approx((none[name] + whole[name]) / 2, rel=1e-4)
         assert abs(whole[name] - none[name]) > 1e-3
     assert whole["answer"] == pytest.approx(none["answer"])
+    assert terms(0.0, moved=2)["span"] != pytest.approx(none["span"], rel=1e-3)
+    assert terms(1.0, moved=2)["span"] == pytest.approx(whole["span"], rel=1e-5)
 
 
 def test_a_trunk_learns_what_the_teacher_expects(office, labelled, words, model):

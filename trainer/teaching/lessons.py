@@ -206,7 +206,7 @@ def hashed(path: Path) -> str:
 def licences(plan: recipe.Recipe, taught: Iterable[str]) -> dict[str, dict[str, int]]:
     """For each kind that was taught how many rows of each licence its files hold; files that are gone are left out."""
     config, said = plan.section("finetune", FinetuneConfig), plan.out / "dialogue"
-    read = (config.rows or plan.out / "rows" / "train.jsonl",)
+    read = (config.rows or plan.out / "rows" / "train.jsonl", *config.more)
     places: dict[str, Sequence[Path]] = {
         "read": read,
         "ask": read,
