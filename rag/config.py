@@ -26,7 +26,7 @@ FILE = "rag.toml"
 PREFIX = "GROUNDLING_"
 HOME = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
 Strictness = Literal["lenient", "normal", "strict"]
-AtMost = Annotated[str, StringConstraints(pattern=r"^\d{1,2}(\.\d+)?%$")]  # of the given answers may be wrong
+WrongShare = Annotated[str, StringConstraints(pattern=r"^\d{1,2}(\.\d+)?%$")]  # of the given answers may be wrong
 
 
 def shipped(relative: str) -> Path:
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     index: Path = Path("indexes/default")  # the library's folder
     model: Path = Field(default_factory=lambda: shipped("models/base"))  # the folder of the model that reads
-    strictness: Strictness | float | AtMost = "normal"  # 0..1: the least confidence; "10%": at most so many wrong
+    strictness: Strictness | float | WrongShare = "normal"  # 0..1: the least confidence; "10%": at most so many wrong
     fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
     query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
