@@ -152,7 +152,7 @@ def test_earlier_messages_are_the_history_without_their_footer(client: openai.Op
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"stop": ["\n"]}, "stop"),
         ({"logprobs": True}, "logprobs"),
-        ({"extra_body": {"temprature": 1}}, "temprature"),
+        ({"extra_body": {"flavour": 1}}, "flavour"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]}, "messages.0"),
         ({"messages": [{"role": "user", "content": "So?"}, {"role": "assistant", "content": "Yes."}]}, "messages"),
         ({"messages": []}, "messages"),
@@ -186,7 +186,7 @@ def test_embeddings_are_those_of_the_passages(client: openai.OpenAI, library: Li
 
 
 def test_a_document_comes_in_is_read_found_and_removed(url: str) -> None:
-    with httpx.Client(base_url=url) as http:
+    with httpx.Client(base_url=url, timeout=60) as http:
         added = http.put("/documents/plans/roof.md", content=b"# Roof\n\nThe roof is made of slate.\n")
         assert added.json()["files"][0]["status"] == "added"
         shown = http.get("/documents/plans/roof.md").json()
@@ -201,7 +201,7 @@ def test_a_document_comes_in_is_read_found_and_removed(url: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_says_why(url: str) -> None:
-    refused = httpx.put(f"{url}/documents/logo.xyz", content=b"?")
+    refused = httpx.put(f"{url}/documents/logo.xyz", content=b"?", timeout=60)
     assert refused.status_code == 422
     assert "logo.xyz" in refused.json()["error"]["message"]
     longest = httpx.put(f"{url}/documents/{'é' * 128}.md", content=b"# A")
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_says_why(url: str) -> None:
 
 def test_an_answer_is_rated_and_the_rating_withdrawn(url: str, client: openai.OpenAI, library: Library) -> None:
     answer_id = ask(client).groundling["answer_id"]
-    with httpx.Client(base_url=f"{url}/answers/{answer_id}") as http:
+    with httpx.Client(base_url=f"{url}/answers/{answer_id}", timeout=60) as http:
         assert httpx.get(f"{url}/answers/{answer_id}").json()["answer"] == "Twelve cars fit into the yard."
         rated = http.put("/rating", json={"verdict": "down", "reason": "outdated"})
         assert rated.json()["reason"] == "outdated"
@@ -239,7 +239,10 @@ def test_tokens_decide_what_is_read_and_only_the_owner_adds(tmp_path: Path) -> N
     library = filled(tmp_path / "index")
     put(library._catalogue, "secret.md", "The safe stands behind the yard wall.", access=("ada",))
     people = {"a": "ada", "b": "bob", "o": LOCAL_OWNER}
-    with served(make(library, person_of=people.get)) as (address, _), httpx.Client(base_url=address) as http:
+    with (
+        served(make(library, person_of=people.get)) as (address, _),
+        httpx.Client(base_url=address, timeout=60) as http,
+    ):
 
         def as_(token: str) -> dict[str, str]:
             return {"Authorization": f"Bearer {token}"}
@@ -273,9 +276,11 @@ def test_a_body_over_its_limit_is_refused_declared_or_not(tmp_path: Path) -> Non
             yield from [b"word " * 100] * count
 
         assert httpx.post(f"{address}/search", json={"text": "a" * 2000}).status_code == 413
-        assert httpx.post(f"{address}/search", content=pieces(3)).json()["error"]["code"] == "too_large"
-        assert httpx.put(f"{address}/documents/a.txt", content=pieces(4)).status_code == 200
-        assert httpx.put(f"{address}/documents/a.txt", content=pieces(7)).status_code == 413
+        assert httpx.post(f"{address}/search", content=pieces(3), timeout=60).json()["error"]["code"] == "too_large"
+        assert (
+            httpx.put(f"{address}/documents/a.xyz", content=pieces(4), timeout=60).status_code == 422
+        )  # taken in, and no text
+        assert httpx.put(f"{address}/documents/a.txt", content=pieces(7), timeout=60).status_code == 413
 
 
 def test_more_than_can_wait_are_told_to_come_again_and_nothing_begun_is_lost(tmp_path: Path) -> None:
