@@ -65,9 +65,10 @@ class PretrainConfig(loop.LoopConfig):
         within(self, length=(2, ANY), rows=(1, ANY), tokens_per_step=(1, ANY), masked_share=(0, 1))
         within(self, mask_rate=(0.01, 0.9), mask_span=(1, ANY), z_loss=(0, ANY))
         within(self, replaced_share=(0, 1 - self.masked_share), replaced_weight=(0, ANY), late_share=(0, 0.99))
-        if any(weight < 0 for weights in (self.domain_weights, self.late_weights) for weight in weights.values()):
-            given = self.domain_weights | self.late_weights
-            raise RecipeError(f"domain_weights and late_weights are {given}; use 0 (never read) or more")
+        for name in ("domain_weights", "late_weights"):
+            given = getattr(self, name)
+            if any(weight < 0 for weight in given.values()):
+                raise RecipeError(f"{name} are {given}; use 0 (never read) or more")
 
 
 class TextBatches:

@@ -31,7 +31,9 @@ from trainer.chat import Source
 from trainer.errors import CheckpointError, DataError, RecipeError
 from trainer.formats import checksums
 from trainer.reading import TrunkReader
+from trainer.scoring import curve
 from trainer.synthesis import cutting, synthetic_rows
+from trainer.teaching import examined, retention, teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -252,7 +254,7 @@ def test_a_recipe_that_cannot_be_read_is_named(name, tmp_path):
         recipe.load(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["tiny", "12m", "30m", "58m"])
+@pytest.mark.parametrize("name", ["tiny", "12m", "12m-cpu", "30m", "58m"])
 def test_every_recipe_has_only_keys_its_stages_know(name):
     plan = recipe.load(ROOT / "configs" / f"{name}.toml")
     sections = {
@@ -260,8 +262,12 @@ def test_every_recipe_has_only_keys_its_stages_know(name):
         "rows": mixture.RowsConfig, "finetune": finetune.FinetuneConfig, "evaluate": evaluate.EvaluateConfig,
         "export": export.ExportConfig, "model": pretrain.ModelConfig,
     }  # fmt: skip
-    assert set(sections) <= set(plan.sections)
-    sections |= {"passages": cutting.PassagesConfig, "synthesize": synthetic_rows.SynthesizeConfig}
+    assert set(sections) - {"rows"} <= set(plan.sections)
+    sections |= {
+        "passages": cutting.PassagesConfig, "synthesize": synthetic_rows.SynthesizeConfig, "curve": curve.CurveConfig,
+        "labels": teacher.LabelsConfig, "examined": examined.ExaminedConfig,
+        "retention": retention.RetentionConfig,
+    }  # fmt: skip
     for section, kind in ((name, sections[name]) for name in plan.sections):
         plan.section(section, kind)
 
@@ -289,6 +295,7 @@ def test_sizes_of_the_recipes_are_what_their_names_say():
         ("pretrain.masked_share=2", "masked_share is 2.0; use 0 to 1"),
         ("pretrain.peak_learning_rate=-1", "peak_learning_rate is -1.0; use 0 or more"),
         ("pretrain.domain_weights={books=-1}", "domain_weights are .*; use 0"),
+        ("pretrain.late_weights={books=-1}", "late_weights are .*; use 0"),
         ("finetune.rows_per_batch=0", "rows_per_batch is 0; use 1 or more"),
         ("finetune.most_sources=0", "most_sources is 0; use 1 or more"),
         ("reader.sources=0", "sources is 0; use 1 or more"),
