@@ -124,7 +124,7 @@ def draw_collections(library: Library) -> None:
             key=COLLECTION,
             label_visibility="collapsed",
             width=240,
-            format_func=lambda name: prose.label(name) if name else "All collections",
+            format_func=lambda name: str(name or "All collections"),  # a list shows letters as they are
         )
 
 

@@ -155,7 +155,7 @@ def _draw_form(library: Library, collections: list[str]) -> None:
             "Collection to ask",
             names,
             key="pin-collection",
-            format_func=lambda name: prose.label(name) if name else "All collections",
+            format_func=lambda name: str(name or "All collections"),  # a list shows letters as they are
         )
         sent = st.form_submit_button("Ask and pin", key="pin-send")
     if sent and question.strip():

@@ -67,7 +67,7 @@ def draw_form(settings: Settings) -> None:
             models,
             index=models.index(settings.model),
             key="model",
-            format_func=lambda folder: prose.label(folder.name),
+            format_func=lambda folder: str(folder.name),  # a list shows letters as they are
             help="The folders beside the current model. Training adds to them.",
         )
         strictness = _strictness(settings.strictness)

@@ -108,6 +108,7 @@ def test_a_judgement_is_changed_and_waits_again(run: Run, answer: str) -> None:
     assert "nothing to change: name --verdict" in refused.err
 
 
+@pytest.mark.slow
 def test_two_answers_are_compared_without_saying_which_is_which(run: Run) -> None:
     answer = str(run("ask", QUESTION, "--json").json["answer_id"])
     said = run("compare", answer, typed="a\n")

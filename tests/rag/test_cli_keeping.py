@@ -76,6 +76,7 @@ def test_retention_is_said_changed_and_applied(index: list[str], capsys: pytest.
     assert "-1 days: use 1 to 36500" in said(capsys, "retention", "--days", "-1", *index, code=1)[1]
 
 
+@pytest.mark.slow
 def test_a_question_is_pinned_seen_to_drop_and_unpinned(
     index: list[str], untrained_reader: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_question_is_pinned_seen_to_drop_and_unpinned(
     assert "look at the new answer first" in said(capsys, "pin", "Why?", "--instead-of", "x", *both, code=1)[1]
 
 
+@pytest.mark.slow
 def test_adding_and_removing_tell_how_the_pinned_questions_fare(
     index: list[str], untrained_reader: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
