@@ -16,21 +16,9 @@ import rag
 from rag import quote
 from rag.config import Settings
 from rag.embed import open_embedder
-from rag.metrics import Alternative, occurs, percent, right
+from rag.metrics import percent, right, stands
 
 FIRST, DEEP = 5, 20  # passages
-
-
-def holds(text: str, answers: Sequence[Alternative]) -> bool:
-    """Does one alternative stand in the text, however long that is?
-
-    >>> holds("Leave is 27 days.", ["27 days"]), holds("Leave is long.", [["27", "days"]])
-    (True, False)
-    """
-    return any(
-        occurs(one, text) if isinstance(one, str) else bool(one) and all(occurs(part, text) for part in one)
-        for one in answers
-    )
 
 
 def baselines(library: rag.Library, rows: Sequence[dict[str, Any]], settings: Settings) -> dict[str, float]:
@@ -43,7 +31,7 @@ def baselines(library: rag.Library, rows: Sequence[dict[str, Any]], settings: Se
         sys.stderr.write(f"\rplain stack {number}/{len(asked)} ")
         hits = library.search(row["question"], k=DEEP)
         for k in found:
-            found[k] += any(holds(hit.text, row["answers"]) for hit in hits[:k])
+            found[k] += any(stands(row["answers"], hit.text) for hit in hits[:k])
         sentences = [hit.text[start:end] for hit in hits[:FIRST] for start, end in quote.candidates(hit.text)]
         if sentences:
             vectors = embedder.embed([row["question"], *sentences])

@@ -24,9 +24,9 @@ from rag.followup import standalone
 from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
-from rag.rerank import LIKENED, Alike, against, choose, confidence
+from rag.rerank import Alike, against, choose, confidence
 from rag.retrieve import retrieve
-from rag.risk import measured, threshold
+from rag.risk import threshold
 from rag.types import (
     LOCAL_OWNER,
     Answer,
@@ -144,7 +144,7 @@ def _recall(course: Course, allowed: Collection[str] | None) -> None:
 def _read(course: Course) -> None:
     """One reading of everything that was found, and the choice of what may answer."""
     strictness = course.parts.settings.strictness
-    course.threshold = threshold(course.reader.threshold, strictness, measured([*map(list, course.reader.risk)]))
+    course.threshold = threshold(course.reader.threshold, strictness, course.reader.risk)
     if course.read:
         reading = course.reader.read(course.standalone, [hit.passage for hit in course.read])
         course.hits, course.reading, course.features = choose(
@@ -159,13 +159,9 @@ def _alike(course: Course, hits: Sequence[Hit], spans: Sequence[Span]) -> list[A
     found = list(against(course.standalone, course.read, course.parts.embedder.embed)(hits, spans))
     if not course.recalled.notes:
         return found
-    said = [
-        wording.say(course.standalone, hits[span.passage].text, (span.start, span.end)).words[:LIKENED]
-        for span in spans
-    ]
     leans = (
-        remembered.lean(course.recalled, words, hits[span.passage].passage, span.start)
-        for span, words in zip(spans, said, strict=True)
+        remembered.lean(course.recalled, one.words, hits[span.passage].passage, span.start)
+        for span, one in zip(spans, found, strict=True)
     )
     return [one._replace(lean=lean) for one, lean in zip(found, leans, strict=True)]
 

@@ -40,15 +40,24 @@ def occurs(phrase: str, text: str) -> bool:
     return re.search(left + re.escape(wanted) + right, plain(text)) is not None
 
 
+def stands(alternatives: Sequence[Alternative], text: str) -> bool:
+    """Does one alternative stand in the text, however long that is?
+
+    >>> stands(["27 days"], "Leave is 27 days."), stands([["27", "days"]], "Leave is 27.")
+    (True, False)
+    """
+    return any(
+        occurs(one, text) if isinstance(one, str) else bool(one) and all(occurs(part, text) for part in one)
+        for one in alternatives
+    )
+
+
 def right(answer: str, alternatives: Sequence[Alternative]) -> bool:
     """Does one alternative stand in the answer, whose prose has at most 60 words (lists and steps do not count)?"""
     prose = [line for line in answer.split("\n") if kind_of(line) != LIST]
     if sum(len(line.split()) for line in prose) > WORDS:
         return False
-    return any(
-        occurs(one, answer) if isinstance(one, str) else bool(one) and all(occurs(part, answer) for part in one)
-        for one in alternatives
-    )
+    return stands(alternatives, answer)
 
 
 def _bag(text: str) -> list[str]:

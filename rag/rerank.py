@@ -49,6 +49,7 @@ class Alike(NamedTuple):
     likeness: float  # cosine
     coverage: float = 0.0  # 0..1
     lean: float = 0.0  # added to the likeness for the order alone
+    words: str = ""  # the words themselves, their beginning
 
 
 class Chosen(NamedTuple):
@@ -160,8 +161,10 @@ def against(question: str, read: Sequence[Hit], embed: Callable[[Sequence[str]],
     def compare(hits: Sequence[Hit], spans: Sequence[Span]) -> list[Alike]:
         said = [say(question, hits[span.passage].text, (span.start, span.end)).words[:LIKENED] for span in spans]
         vectors = embed([question, *said])
-        shown = (f"{' '.join(hits[s.passage].passage.headings)} {words}" for s, words in zip(spans, said, strict=True))
-        return [Alike(float(like), covered(words)) for like, words in zip(vectors[1:] @ vectors[0], shown, strict=True)]
+        return [
+            Alike(float(like), covered(f"{' '.join(hits[span.passage].passage.headings)} {words}"), words=words)
+            for like, span, words in zip(vectors[1:] @ vectors[0], spans, said, strict=True)
+        ]
 
     return compare
 

@@ -20,6 +20,9 @@ from rag.errors import SettingsError
 SHIFTS = {"lenient": -1.0, "normal": 0.0, "strict": 1.0}  # in log odds of confidence
 
 
+Row = tuple[float, float, float]  # a `Measured`, as a reader's protocol names it
+
+
 class Measured(NamedTuple):
     """What a threshold did where it was measured, in percent."""
 
@@ -34,7 +37,7 @@ def measured(rows: object) -> tuple[Measured, ...]:
     return tuple(Measured(*(float(value) for value in row)) for row in found)
 
 
-def threshold(own: float, strictness: str | float, risk: Sequence[Measured] = ()) -> float:
+def threshold(own: float, strictness: str | float, risk: Sequence[Row] = ()) -> float:
     """The least confidence for an answer: the model's own, shifted by a word, or what a share or number sets."""
     if not isinstance(strictness, str):
         return float(strictness)
@@ -44,7 +47,7 @@ def threshold(own: float, strictness: str | float, risk: Sequence[Measured] = ()
     return 1 / (1 + math.exp(-(math.log(odds / (1 - odds)) + SHIFTS[strictness])))
 
 
-def at_most(percent: float, risk: Sequence[Measured]) -> Measured:
+def at_most(percent: float, risk: Sequence[Row]) -> Measured:
     """The lowest measured threshold with no more wrong answers than that, nor above it; the surest where none has.
 
     >>> at_most(30, measured([[0.1, 20, 50], [0.4, 50, 30], [0.5, 60, 25]])).threshold
@@ -55,8 +58,9 @@ def at_most(percent: float, risk: Sequence[Measured]) -> Measured:
             f"strictness is {percent:g}%: this model's share of wrong answers was never measured. Use lenient, normal, "
             "strict or a number from 0 to 1, or choose a model whose config.json has `risk`"
         )
-    fitting = risk[-1]
-    for row in reversed(risk):
+    rows = [Measured(*row) for row in risk]
+    fitting = rows[-1]
+    for row in reversed(rows):
         if row.wrong > percent:
             break
         fitting = row
