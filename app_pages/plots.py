@@ -84,7 +84,7 @@ def line(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: st
         for field, title in zip("xy", titles, strict=True)
     )
     tooltip = [{"field": field, "title": title} for field, title in zip("xy", titles, strict=True)]
-    mark = {"type": "line", "point": True, "color": ANSWERED, "interpolate": "monotone"}
+    mark = {"type": "line", "point": {"filled": True, "color": ANSWERED}, "color": ANSWERED, "interpolate": "monotone"}
     _draw({"mark": mark, "encoding": {"x": across, "y": up, "tooltip": tooltip}}, values, alt, height=240)
 
 
