@@ -256,3 +256,61 @@ def m005_brought(db: Connection) -> None:
         ) without rowid
         """,
     )
+
+
+@MIGRATIONS.append
+def m006_quality(db: Connection) -> None:
+    """What was measured: question sets asked of one model, row by row, and how far documents lie from what it knows.
+
+    Questions and answers stand in the audit alone. What a question expects is erased together with its answer.
+    """
+    _run(
+        db,
+        """
+        create table evaluations (
+            id integer primary key autoincrement,
+            kind text not null,            -- file, pinned, judged
+            name text not null,            -- of the file
+            questions text not null,       -- sha256 over the questions: runs that share it compare
+            total integer not null,
+            person text not null,          -- with whose rights it is asked
+            began_at text not null,
+            ended_at text,
+            state text not null,           -- running, stopping, done, stopped, failed
+            error text,
+            model text not null,           -- as its answers name it; '' before the first
+            generation integer not null,
+            strictness text not null
+        );
+        create table evaluated (
+            evaluation_id integer not null references evaluations (id) on delete cascade,
+            ordinal integer not null,
+            answer_id text not null references audit (id),
+            answerable integer not null,
+            outcome text not null,         -- right, wrong, refused
+            would text not null,           -- right or wrong, had it been answered; '' where nothing was found
+            exact real not null,
+            f1 real not null,
+            cited integer,                 -- a document the row names: null where it names none, or nothing was said
+            found integer,
+            confidence real not null,
+            milliseconds real not null,
+            expected text,                 -- JSON list of alternatives; null once erased
+            primary key (evaluation_id, ordinal)
+        ) without rowid;
+        create index evaluated_by_answer on evaluated (answer_id);
+        create table document_gaps (       -- a text of one version never changes, so it is measured once
+            document_id integer not null references documents (id),
+            meter text not null,           -- what measured it: table and tokenizer
+            bytes integer not null,
+            bits real not null,            -- for all these bytes
+            words integer not null,
+            tokens integer not null,
+            primary key (document_id, meter)
+        ) without rowid
+        """,
+    )
+    db.execute(
+        "create trigger expected_goes_with_the_answer after update of payload on audit when new.payload is null begin"
+        " update evaluated set expected = null where answer_id = new.id; end"
+    )
