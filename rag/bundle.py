@@ -34,6 +34,8 @@ from rag.training_rows import Sides
 
 FLOOR = 20  # judgements of one person that always count: in a small bundle a share says little
 TRIES = 3  # documents that change while the bundle is made let it begin again
+PAIR, SINGLE = "preferred of two", "single thumb"
+BECOMES = (review.RETRIEVER, review.SPAN, review.NO_ANSWER, SINGLE, PAIR)  # what a judgement becomes in a bundle
 CONTRADICTED = "people contradict each other about it"
 EVERYWHERE = "its words stand in almost every document"
 CAPPED = "one person's share is full"
@@ -64,6 +66,18 @@ class Bundled:
     def as_dict(self) -> dict[str, Any]:
         """For `rag export --bundle FILE --json`."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a bundle would hold now, counted before its rows are made."""
+
+    becomes: dict[str, dict[str, int]]  # judgements by what they become (of BECOMES): on the side train, held
+    judgements: int
+    people: int
+    left_out: dict[str, int]  # accepted judgements that it would not hold, by reason
+    documents: dict[str, int]  # train, held
+    passages: dict[str, int]
 
 
 @dataclass
@@ -118,6 +132,34 @@ def base_model(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: the model cannot be read ({error}). Restore the folder, or choose another"
         ) from error
+
+
+def foreseen(parts: Parts, wanted: Wanted | None = None) -> Foreseen:
+    """What a bundle made now would hold; nothing is written or remembered."""
+    generation = parts.catalogue.generation
+    with parts.catalogue.snapshot():
+        course = _gathered(parts, wanted or Wanted(), generation)
+        held = course.split.held
+        passages = Counter(
+            held[document]
+            for identity, document in parts.catalogue.db.execute("select id, document_id from passages")
+            if document in held and identity not in course.split.everywhere
+        )
+    becomes = {kind: {"train": 0, "held": 0} for kind in BECOMES}
+    for lesson in course.lessons:
+        for kind in _becomes(lesson):
+            becomes[kind]["held" if held[lesson.home] else "train"] += 1
+    sides = Counter(held.values())
+    return Foreseen(
+        becomes, len(course.lessons), _people(course.lessons), dict(sorted(course.left_out.items())),
+        {"train": sides[False], "held": sides[True]}, {"train": passages[False], "held": passages[True]},
+    )  # fmt: skip
+
+
+def _becomes(lesson: Lesson) -> Iterator[str]:
+    yield from (kind for kind in lesson.teaches if kind in BECOMES)
+    if review.PREFERENCE in lesson.teaches:
+        yield PAIR if lesson.chosen is not None and lesson.rejected is not None else SINGLE
 
 
 # --- what goes in -----------------------------------------------------------------------------------------------------
@@ -263,6 +305,7 @@ _DOCUMENTS = """
     from bundle_documents b join documents d on d.id = b.document_id left join documents c
     on c.collection = d.collection and c.source = d.source and c.path = d.path and c.current = 1
     order by b.document_id"""
+_OF_BUNDLE = "select {0}_id from bundle_{0}s where bundle_id = ?"
 _GRAVITY = ("replaced", "closed", "removed")  # the gravest is told
 
 
@@ -288,6 +331,14 @@ def withdrawn(catalogue: Catalogue) -> list[dict[str, Any]]:
                 "at": removed_at if reason == "removed" else None,
             }
     return [row for row in found if row["reason"]] + list(gone.values())
+
+
+def taken_back(catalogue: Catalogue, bundle: str) -> int:
+    """How much of one bundle must not be learnt from any more; a document's new version closes nothing."""
+    judgements = {row[0] for row in catalogue.db.execute(_OF_BUNDLE.format("judgement"), (bundle,))}
+    documents = {row[0] for row in catalogue.db.execute(_OF_BUNDLE.format("document"), (bundle,))}
+    gone = (row for row in withdrawn(catalogue) if row["reason"] != "replaced")
+    return sum(row.get("judgement") in judgements or row.get("document_id") in documents for row in gone)
 
 
 def _taken_back(judgement: str, state: str | None, taken: int, taken_at: str, *rest: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One process at a time changes an index folder.
 
-Takes   the folder of an index.
+Takes   the folder of an index; a name where the folder has several locks.
 Gives   `WriterLock`: a context manager, re-entrant within a thread, exclusive among threads and processes.
+        `holder`: who holds a lock now.
 Refuses to wait longer than `patience_s`: the error names the process that holds the lock.
 
 The system drops the lock when its holder dies, also by power loss: nothing has to be cleaned up by hand.
@@ -18,7 +19,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rag.errors import IndexDamaged
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 POLL_S = 0.05  # between attempts to take a lock that another process holds
+LOOKS = 3  # where the system knows no shared locks, two that look at once must not take each other for the holder
 
 if sys.platform == "win32":
     import msvcrt
@@ -42,6 +44,14 @@ if sys.platform == "win32":
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
+    def _is_free(file: IO[bytes]) -> bool:
+        for _ in range(LOOKS):
+            if _take(file):
+                _drop(file)
+                return True
+            time.sleep(POLL_S)
+        return False
+
 else:
     import fcntl
 
@@ -55,13 +65,21 @@ else:
     def _drop(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 
+    def _is_free(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: any number may look at once
+        except BlockingIOError:
+            return False
+        _drop(file)
+        return True
+
 
 class WriterLock:
     """The right to change the index in `folder`. Two locks on one folder exclude each other even in one process."""
 
-    def __init__(self, folder: Path, *, patience_s: float = 30.0) -> None:
-        self._path = folder / "writer.lock"
-        self._holder_path = folder / "writer.json"  # beside the lock: Windows forbids reading a locked file
+    def __init__(self, folder: Path, *, patience_s: float = 30.0, name: str = "writer") -> None:
+        self._path = folder / f"{name}.lock"
+        self._holder_path = folder / f"{name}.json"  # beside the lock: Windows forbids reading a locked file
         self._patience_s = patience_s
         self._threads = threading.RLock()
         self._depth = 0
@@ -128,3 +146,19 @@ class WriterLock:
             f"{self._path.parent} is being changed by {who}; waited {self._patience_s:g} s. "
             "Try again when it is done, or end that process"
         )
+
+
+def holder(folder: Path, name: str) -> dict[str, Any] | None:
+    """Who holds the lock of this name now: process, program, since; {} where it has not said so yet, None if nobody."""
+    path = folder / f"{name}.lock"
+    try:
+        with path.open("rb+") as file:
+            if _is_free(file):
+                return None
+    except FileNotFoundError:
+        return None
+    try:
+        said = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        said = {}  # it has taken the lock and not yet written its name
+    return said if isinstance(said, dict) else {}
