@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = Path(os.environ.get("READER_FOLDER", ROOT / "models" / "base"))
@@ -133,6 +134,32 @@ def _ours(url: str, server: Server) -> bool:
 def go(page: Page, server: Server, path: str = "/") -> None:
     page.goto(server.url + path)
     expect(page.locator(".gl-status")).to_be_visible()
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Until the script has run to its end: what is opened before that may be closed again by what is still drawn."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def says(place: Locator, words: str) -> None:
+    """There is one such place, and it holds these words. While a page is drawn anew the old one may stand beside it."""
+    expect(place).to_have_text([re.compile(re.escape(words))])
+
+
+def pick(page: Page, label: str, option: re.Pattern[str]) -> None:
+    """From a closed list. It is opened again where something drawn meanwhile has closed it."""
+    wanted = page.get_by_role("option", name=option)
+    for _ in range(20):
+        settled(page)
+        page.get_by_role("combobox", name=label).click()
+        try:
+            wanted.click(timeout=PATIENCE / 20)
+        except PlaywrightTimeoutError:
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"{label}: the list did not stay open")
 
 
 def ask(page: Page, question: str) -> None:
@@ -189,7 +216,7 @@ def _stocked(server: Server, chromium: Browser, papers: Path) -> None:
 def test_an_answer_opens_its_source_is_judged_and_survives_a_reload(page: Page) -> None:
     expect(page.get_by_text("What would you like to know?")).to_be_visible()
     ask(page, "How many days of annual leave do full-time employees have?")
-    expect(page.locator(".gl-answer")).to_contain_text("27 days")
+    says(page.locator(".gl-answer"), "27 days")
     page.locator(".st-key-open-0-1 button").click()
     drawer = page.get_by_role("dialog")
     expect(drawer.locator("mark")).to_contain_text("27 days of annual leave")
@@ -414,19 +441,19 @@ def test_an_answer_streams_survives_other_touches_and_is_stopped(page: Page, ser
         go(page, server)
         page.get_by_test_id("stChatInputTextArea").fill("How many days of annual leave do full-time employees have?")
         page.keyboard.press("Enter")
-        expect(page.locator(".st-key-asked .gl-answer")).to_contain_text("Employees have 27 days.")
+        says(page.locator(".st-key-asked .gl-answer"), "Employees have 27 days.")
         page.get_by_label("Search conversations").fill("days")  # a rerun of the page
         page.keyboard.press("Enter")
-        expect(page.locator(".st-key-asked .gl-answer")).to_contain_text("Employees have 27 days.")
+        says(page.locator(".st-key-asked .gl-answer"), "Employees have 27 days.")
         page.reload()
-        expect(page.locator(".st-key-asked .gl-answer")).to_contain_text("Employees have 27 days.")
+        says(page.locator(".st-key-asked .gl-answer"), "Employees have 27 days.")
         page.get_by_role("button", name="Stop", exact=True).click()
         expect(page.get_by_text("Stopped. Nothing of this was stored.")).to_be_visible()
         expect(page.get_by_test_id("stChatInputTextArea")).to_be_enabled()
         SlowModel.go_on.set()
         page.get_by_role("button", name="Ask again").click()
         expect(page.get_by_test_id("stFeedback")).to_be_visible()
-        expect(page.locator(".gl-answer")).to_contain_text("They can rest.")
+        says(page.locator(".gl-answer"), "They can rest.")
     finally:
         _set_endpoint(page, server, "")
 

@@ -19,7 +19,9 @@ from tests.journeys.test_browser import (  # noqa: F401 - fixtures
     chromium,
     go,
     page,
+    pick,
     pytestmark,
+    says,
     server,
     telephone,
     upload,
@@ -64,8 +66,8 @@ def test_a_fact_is_said_used_changed_and_erased(page: Page, server: Server) -> N
     expect(page.locator(".st-key-told")).to_contain_text("I will remember, for you alone")
     assert on_disk(server, b"Quillfeather")
     ask(page, HOW_MANY)
-    expect(page.locator(".gl-understood")).to_contain_text("I work in Lisbon, at Quillfeather")
-    expect(page.locator(".gl-answer")).to_contain_text("13 public holidays")
+    says(page.locator(".gl-understood"), "I work in Lisbon, at Quillfeather")
+    says(page.locator(".gl-answer"), "13 public holidays")
 
     go(page, server, "/settings")
     page.get_by_role("button", name="Edit").click()
@@ -82,7 +84,7 @@ def test_a_fact_is_said_used_changed_and_erased(page: Page, server: Server) -> N
     assert not on_disk(server, b"Quillfeather")
     go(page, server)
     page.locator(".st-key-conversations").get_by_role("button", name=HOW_MANY).first.click()
-    expect(page.locator(".gl-understood")).to_contain_text("which is erased")
+    says(page.locator(".gl-understood"), "which is erased")
 
 
 def test_conversations_go_when_their_time_is_over(page: Page, server: Server) -> None:  # noqa: F811
@@ -91,8 +93,7 @@ def test_conversations_go_when_their_time_is_over(page: Page, server: Server) ->
         db.execute("update conversations set updated_at = '2020-01-01'")
     db.close()
     go(page, server, "/settings")
-    page.get_by_role("combobox", name="Keep my conversations").click()
-    page.get_by_role("option", name=re.compile("^30 days")).click()
+    pick(page, "Keep my conversations", re.compile("^30 days"))
     expect(page.get_by_text("Older, and deleted when you save")).to_be_visible()
     page.locator(".st-key-retention-save button").click()
     expect(page.get_by_text("Your conversations will be listed here.")).to_be_visible()
