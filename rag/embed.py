@@ -43,18 +43,21 @@ _chosen: dict[str, str] = {}  # precision by probe, once a process
 _probing = threading.Lock()
 
 
-def open_embedder(settings: Settings) -> Embedder:
+def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedder:
     """The embedder that the settings name: our own MiniLM, or a folder or name that sentence-transformers loads.
 
-    Questions go to the tuned query side where the settings name one, or where the model's folder holds one.
+    Questions go to the tuned query side where the settings name one, or where the model's folder holds one. `base` is
+    an open embedder of the same settings, perhaps with another query side: its weights are not loaded again.
     """
     from rag.tuned import NONE, Tuned
 
-    base = MiniLM() if settings.embedder == NAME else SentenceTransformer(settings.embedder)
+    own: Any = base.base if isinstance(base, Tuned) else base
+    own = own or (MiniLM() if settings.embedder == NAME else SentenceTransformer(settings.embedder))
     folder = settings.query_side or settings.model / "query"
     if str(settings.query_side) == NONE or (settings.query_side is None and not folder.is_dir()):
-        return base
-    return Tuned(base, folder)
+        plain: Embedder = own
+        return plain
+    return Tuned(own, folder)
 
 
 class MiniLM:

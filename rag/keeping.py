@@ -158,7 +158,7 @@ class Keeping:
 
     def _recheck_since(self, generation: int) -> None:
         """After documents changed: ask again in the background, where there is a model to ask."""
-        if self._catalogue.generation != generation and (self.settings.model / "config.json").is_file():
+        if self._catalogue.generation != generation and self._has_model():
             self.recheck_pinned(0)
 
     def _stop_rechecking(self) -> None:
@@ -185,3 +185,5 @@ class Keeping:
         _opened: Parts | None
 
         def _model_parts(self) -> Parts: ...
+
+        def _has_model(self) -> bool: ...

@@ -20,13 +20,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rag import memory
-from rag.audit import ASKED, Audit
+from rag.audit import ASKED
+from rag.auditing import Auditing
 from rag.catalogue import Catalogue
 from rag.config import Endpoint, Settings
 from rag.connecting import Connecting
 from rag.connecting import Options as Options
 from rag.connecting import is_address as is_address
-from rag.errors import ModelError
+from rag.improving import Improving
+from rag.improving import Loss as Loss
+from rag.improving import Outlook as Outlook
+from rag.improving import Run as Run
 from rag.judging import REASONS as REASONS  # the doors know the library only
 from rag.judging import ROUTES as ROUTES
 from rag.judging import STATES as STATES
@@ -35,6 +39,7 @@ from rag.keeping import HOLDS as HOLDS
 from rag.keeping import Keeping
 from rag.keeping import Pinned as Pinned
 from rag.keeping import Retention as Retention
+from rag.opening import Opening
 from rag.types import (
     DEFAULT_COLLECTION,
     LOCAL_OWNER,
@@ -59,7 +64,6 @@ if TYPE_CHECKING:
     from rag.insight import Insight as Insight
     from rag.insight import Totals as Totals
     from rag.parts import Parts
-    from rag.replay import Replayed
     from rag.review import QueueRow as QueueRow
     from rag.usage import Use as Use
 
@@ -67,9 +71,12 @@ STARTER_DOCUMENTS = 24  # looked at for starter questions: opening the chat must
 History = Sequence[Message | tuple[str, str]]
 
 
-def open(path: str | Path, settings: Settings | None = None) -> Library:
-    """Open the library in the folder `path`, or make an empty one there."""
-    return Library(Path(path), settings or Settings(index=Path(path)))
+def open(path: str | Path, settings: Settings | None = None, *, promoted: bool = True) -> Library:
+    """Open the library in the folder `path`, or make an empty one there.
+
+    The model that was promoted there answers (rag/versions.py); not `promoted`: the one that the settings name.
+    """
+    return Library(Path(path), settings or Settings(index=Path(path)), promoted=promoted)
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -86,10 +93,11 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return generate.try_out(endpoint)
 
 
-class Library(Judging, Keeping, Connecting):
+class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, *, promoted: bool = True) -> None:
+        self._promoted = promoted
         self.path = path
         self.settings = settings
         self._catalogue = Catalogue(path / "catalogue.db")
@@ -252,16 +260,6 @@ class Library(Judging, Keeping, Connecting):
             "index": str(self.path),
         }
 
-    def risk(self) -> list[tuple[float, float, float]]:
-        """What each least confidence did where the model was measured: (confidence, % refused, % wrong); or nothing."""
-        from rag.read import model_config
-        from rag.risk import measured
-
-        if not (self.settings.model / "config.json").is_file():
-            return []  # no model: nothing was measured, and the page where one is chosen must open
-        rows = measured(model_config(self.settings.model).get("risk"))
-        return [(row.threshold, row.refused, row.wrong) for row in rows]
-
     def evaluate(self, questions: Path | Sequence[dict[str, Any]]) -> Report:
         """Ask a question set and count right, wrong and refused, in percent."""
         from rag import evaluate
@@ -275,35 +273,10 @@ class Library(Judging, Keeping, Connecting):
 
         return insight(self._parts(), days=days, collection=collection, person=person)
 
-    def answered(self, answer_id: str, *, person: str | None = None) -> dict[str, Any]:
-        """One answer as it was given, with its question, and the conversation it stands in. Raises NotFound."""
-        from rag.asked import answer
-
-        return answer(self._catalogue, answer_id, person=person)
-
     def revision(self) -> tuple[int, ...]:
         """Differs after each commit of any process: what was drawn may be kept while it is the same."""
         files = (self._catalogue.path, self._catalogue.path.with_name(f"{self._catalogue.path.name}-wal"))
         return tuple(part for file in files if file.exists() for part in (file.stat().st_mtime_ns, file.stat().st_size))
-
-    def audited(self, answer_id: str) -> dict[str, Any]:
-        """Everything that was kept of one answer. Raises NotFound."""
-        return self._parts().audit.load(answer_id)
-
-    def audit_rows(self, last: int = 20) -> list[dict[str, Any]]:
-        """The latest rows of the audit, newest first; `about` is the question or the document."""
-        entries = Audit(self._catalogue).entries(newest_first=True, limit=last)
-        return [
-            {"seq": entry.seq, "id": entry.id, "at": entry.at, "kind": entry.kind, "person": entry.person,
-             "about": _about(entry.payload), "seal": entry.seal}
-            for entry in entries
-        ]  # fmt: skip
-
-    def replay(self, answer_id: str) -> Replayed:
-        """Ask again what was asked, as it was asked, and compare."""
-        from rag.replay import replay
-
-        return replay(self._model_parts(), answer_id)
 
     def verify(self) -> list[str]:
         """What is not as it must be, a line each; empty when all is well."""
@@ -346,54 +319,3 @@ class Library(Judging, Keeping, Connecting):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def warm(self) -> None:
-        """Load what the first question needs, ahead of it. Raises ModelError where there is no model.
-
-        Pinned questions that another model or changed documents have made due are then asked in the background.
-        """
-        self._model_parts()
-        self.recheck_pinned(0)
-
-    # --- opening what is heavy, once and late -------------------------------------------------------------------------
-
-    def _parts(self) -> Parts:
-        """Catalogue, copies and embedder."""
-        with self._opening:
-            if self._opened is None:
-                from rag.embed import open_embedder
-                from rag.parts import open_parts
-
-                self._opened = open_parts(self.path, self.settings, open_embedder(self.settings))
-            return self._opened
-
-    def _model_parts(self) -> Parts:
-        """The same, with a reader, and a speaker where an endpoint is set."""
-        with self._opening:
-            parts = self._parts()
-            if parts.reader is None:
-                if not (self.settings.model / "config.json").is_file():
-                    raise ModelError(
-                        f"{self.settings.model}: no model there. Name a model folder with --model or GROUNDLING_MODEL, "
-                        "or train one (models/README.md)"
-                    )
-                from rag.generate import open_speaker
-                from rag.read import open_reader
-
-                parts.speaker = open_speaker(self.settings.endpoint)
-                parts.reader = open_reader(self.settings.model)
-            return parts
-
-    def _model_name(self) -> str:
-        """As the reader names itself once it is loaded; until then the folder's name, or that there is none."""
-        if self._opened is not None and self._opened.reader is not None:
-            return self._opened.reader.name
-        folder = self.settings.model
-        return folder.name if (folder / "config.json").is_file() else "none"
-
-
-def _about(payload: dict[str, Any] | None) -> str:
-    """What a row of the audit is about, for a list."""
-    if payload is None:
-        return "(erased)"
-    return str(payload.get("question") or payload.get("document") or payload.get("entry") or "")

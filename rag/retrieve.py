@@ -33,7 +33,7 @@ def retrieve(
     if allowed is not None and len(allowed) == 0:
         return []
     depth = max(DEPTH, 2 * k)
-    near = parts.vectors.search(words, depth, allowed)
+    near = parts.vectors.search_vector(parts.embedder.embed_questions([words])[0], depth, allowed)
     same = parts.lexical.search(words, depth, allowed)
     fused = fuse(near, same, weight=parts.settings.fusion_weight)
     passages = parts.catalogue.passages(row.passage for row in fused)

@@ -55,7 +55,7 @@ class Tuned:
     """A base embedder for passages, and a tuned copy of it for questions (a folder of `trainer embedder`)."""
 
     def __init__(self, base: Base, folder: Path) -> None:
-        self._base, self._folder = base, folder
+        self.base, self._folder = base, folder
         self._about = _about(folder)
         self.query_side = f"{self._about['name']}/{self._about['weights_sha256'][:12]}"
         self._questions: Embed | None = None
@@ -64,21 +64,21 @@ class Tuned:
     @property
     def identity(self) -> str:
         """Of the base: passages are what an index holds."""
-        return self._base.identity
+        return self.base.identity
 
     @property
     def dimension(self) -> int:
         """Numbers in a vector."""
-        return self._base.dimension
+        return self.base.dimension
 
     @property
     def precision(self) -> str | None:
         """In which passages are embedded."""
-        return self._base.precision
+        return self.base.precision
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """Passages, by the base."""
-        return self._base.embed(texts)
+        return self.base.embed(texts)
 
     def embed_questions(self, texts: Sequence[str]) -> Matrix:
         """Questions, by the tuned copy. Raises ModelError where it was made for another base."""
@@ -107,7 +107,7 @@ class Tuned:
         changed.pop("turn", None)
         turn = load_file(file).get("turn")  # [dimension, dimension]
         try:
-            embed = self._base.tuned({name: tensor.float() for name, tensor in changed.items()})
+            embed = self.base.tuned({name: tensor.float() for name, tensor in changed.items()})
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{self._folder}: does not fit its base ({error}). Tune it again") from error
         if turn is None:

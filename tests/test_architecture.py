@@ -19,15 +19,16 @@ OURS = RAG + TRAINER + DOORS
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
     {"", "types", "judgement", "errors", "config"},
-    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit"},
+    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit", "versions",
+     "leashed", "stoppable"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "risk", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
-     "lessons", "split", "readable", "training_rows", "bundle_file"},
-    {"library", "judging", "keeping", "connecting"},
+    {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
+     "lessons", "split", "readable", "training_rows", "bundle_file", "runs", "outlook", "fitting", "calibrate"},
+    {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting"},
     {"cli", "api", "mcp", "langchain", "llamaindex"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
