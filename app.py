@@ -42,7 +42,11 @@ def main() -> None:
     settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
     review = st.Page("app_pages/feedback.py", title="Review", icon=":material/rule:", url_path="review")
     insight = st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:")
-    pages = {"chat": chat_page, "documents": documents, "review": review, "insight": insight, "settings": settings}
+    training = st.Page("app_pages/training.py", title="Training", icon=":material/model_training:")
+    pages = {
+        "chat": chat_page, "documents": documents, "review": review, "insight": insight, "training": training,
+        "settings": settings,
+    }  # fmt: skip
     page = st.navigation(list(pages.values()), position="top")
     st.session_state["pages"] = pages
     st.session_state["library"] = None

@@ -88,6 +88,26 @@ def line(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: st
     _draw({"mark": mark, "encoding": {"x": across, "y": up, "tooltip": tooltip}}, values, alt, height=240)
 
 
+def curve(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: str) -> None:
+    """A loss as it falls: its points faint, their running mean as a line; the axis of y fits what is drawn."""
+    values = [{"x": x, "y": y} for x, y in points]
+    across = {"field": "x", "type": "quantitative", "title": titles[0], "axis": {"tickCount": 4, "grid": False}}
+    up = {"type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 4}}
+    tooltip = [{"field": "x", "title": titles[0]}, {"field": "y", "title": titles[1], "format": ".3f"}]
+    layers = [
+        {
+            "mark": {"type": "line", "color": ANSWERED, "opacity": 0.35, "strokeWidth": 1},
+            "encoding": {"x": across, "y": {**up, "field": "y"}, "tooltip": tooltip},
+        },
+        {
+            "transform": [{"window": [{"op": "mean", "field": "y", "as": "mean"}], "frame": [-7, 7]}],
+            "mark": {"type": "line", "color": ANSWERED, "strokeWidth": 2.5},
+            "encoding": {"x": across, "y": {**up, "field": "mean"}},
+        },
+    ]
+    _draw({"layer": layers}, values, alt, height=160)
+
+
 def _draw(spec: dict[str, Any], values: list[dict[str, Any]], alt: str, *, height: int) -> None:
     whole = {**spec, "data": {"values": values}, "config": {"view": {"stroke": None}}}
     st.vega_lite_chart(spec=whole, height=height, alt=alt)

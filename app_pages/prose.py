@@ -78,6 +78,23 @@ def day(moment: str) -> str:
         return moment[:10]
 
 
+def moment(at: str) -> str:
+    """Day and minute of an ISO 8601 moment, in UTC as it is stored."""
+    try:
+        return f"{day(at)}, {datetime.fromisoformat(at):%H:%M}"
+    except ValueError:
+        return at
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `1 h 20 min`: as exactly as it can be known."""
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def plain(text: str, kind: str = "quiet") -> str:
     """One paragraph of the page's small print; `kind` is a class of style.css without its prefix."""
     return f'<p class="gl-{kind}">{escape(text)}</p>'

@@ -15,12 +15,12 @@ from rag.catalogue import Catalogue
 from rag.config import Settings
 from rag.outlook import Outlook as Outlook
 from rag.runs import STAGES as STAGES
+from rag.runs import Loss as Loss
 from rag.runs import Run as Run
 from rag.types import LOCAL_OWNER
 
 if TYPE_CHECKING:
     from rag.parts import Parts
-    from rag.runs import Loss
 
 
 class Improving:
