@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, generate, prompt, quote, remembered, wording
+from rag import cite, generate, prompt, quote, remembered, spoken, wording
 from rag.audit import ASKED
 from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
@@ -275,7 +275,7 @@ def _speak_outside(course: Course, outside: Speaker, words: str, citations: tupl
 def marked(sentence: str, passages: Sequence[Passage]) -> str:
     """The sentence, with a mark where its figures, names or negations stand in no passage."""
     bare = sentence.rstrip()
-    if not cite.unsupported(bare, [passage.context for passage in passages]):
+    if not spoken.unsupported(bare, [passage.context for passage in passages]):
         return sentence
     return bare + UNSUPPORTED + sentence[len(bare) :]
 

@@ -1,45 +1,19 @@
 """Spans become citations; nothing is shown that does not stand in a document, byte for byte.
 
-Takes   passages with ranges in them; the words of an answer and the quotations shown with it.
-Gives   citations in characters of the document, the verdict of the check, and the sentences of an answer that say
-        more than the quotations do.
-Rules   numbers with their units, dates, names and negations must stand in a quotation. Other words are not checked:
-        this finds invented facts, not clumsy paraphrase.
+Takes   passages with ranges in them.
+Gives   citations in characters of the document, and the verdict of the check. Whether the words of an answer stand in
+        its quotations is checked in `spoken.py`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rag.catalogue import Catalogue
 from rag.quote import WHOLE_LIMIT, Quotation
 from rag.types import Citation, Document, Passage
-from rag.units import LIST, TEXT, blocks, sentences, strip
-from rag.wording import stems
-
-_NUMBER = re.compile(r"(?<![\w.,])[$€£¥]?\d+(?:[.,:/]\d+)*(?![\d])")
-_UNIT = re.compile(
-    r"[\s-]*(?:(?:business|working|calendar|full|consecutive|paid|US|billable)[\s-]+)?"
-    r"(percent|%|[kmgt]b\b|seconds?|minutes?|mins?|hours?|days?|weeks?|months?|quarters?|years?|miles?|kilometers?|km\b|"
-    r"dollars?|usd\b|euros?|pounds?|cents?|people|persons?|pages?|words?|million|billion|thousand|times?)",
-    re.IGNORECASE,
-)
-_WORD = re.compile(r"[^\W_]+(?:['’.&/-][^\W_]+)*")
-_NEGATION = re.compile(
-    r"\b(?:no|not|cannot|never|nobody|none|neither|nor|nothing|without|\w+n['’]t|prohibited|forbidden|unable|illegal|"
-    r"ineligible|except|unless)\b",
-    re.IGNORECASE,
-)
-_SPELT = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-)
-_VALUES = {word: str(value) for value, word in enumerate(_SPELT.split(" "))} | {
-    "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90", "hundred": "100",
-}  # fmt: skip
+from rag.units import LIST, TEXT, blocks, strip
 
 
 def citation(passage: Passage, start: int, end: int, score: float) -> Citation:
@@ -134,74 +108,3 @@ class Documents:
             elif number == 0:
                 return ()
         return tuple(distinct(found, self._most))
-
-
-def unsupported(answer: str, quotes: Sequence[str]) -> list[str]:
-    """Sentences of the answer whose numbers, units, dates, names or negations stand in no quotation.
-
-    A sentence that drops the negation of the words it repeats is unsupported too.
-    """
-    shown = _plain("\n".join(quotes))
-    words = {word.casefold() for word in _WORD.findall(shown)}
-    words |= {part for word in words for part in re.split(r"['.&/-]", word)}
-    figures = _figures(shown)
-    statements = [_plain(quote[start:end]) for quote in quotes for start, end in sentences(quote)]
-    found: list[str] = []
-    for start, end in sentences(answer):
-        sentence = answer[start:end]
-        plain = _plain(re.sub(r"\[\d{1,2}\]", "", sentence))
-        if _invents_figures(plain, figures) or _names(plain) - words or _flips(plain, shown, statements):
-            found.append(sentence)
-    return found
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate({0x2019: "'", 0x2018: "'", 0x2013: "-", 0x2011: "-"})
-
-
-def _figures(text: str) -> set[tuple[str, str]]:
-    """Numbers, each with and without the unit after it: ("15", ""), ("15", "day")."""
-    found: set[tuple[str, str]] = set()
-    for match in _NUMBER.finditer(text):
-        found |= _figure(match.group(), text[match.end() : match.end() + 40])
-    for match in re.finditer(r"[a-z]+", text.lower()):
-        if match.group() in _VALUES:
-            found |= _figure(_VALUES[match.group()], text[match.end() : match.end() + 40])
-    return found
-
-
-def _figure(number: str, after: str) -> set[tuple[str, str]]:
-    value = number.lstrip("$€£¥").replace(",", "")
-    money = number[0] if number[0] in "$€£¥" else ""
-    unit = _UNIT.match(after)
-    stem = re.sub(r"s$", "", unit.group(1).lower()) if unit else ""
-    stem = {"%": "percent", "min": "minute"}.get(stem, stem)
-    return {(value, "")} | ({(value, money)} if money else set()) | ({(value, stem)} if stem else set())
-
-
-def _invents_figures(sentence: str, figures: set[tuple[str, str]]) -> bool:
-    return bool({figure for figure in _figures(sentence) if figure != ("1", "")} - figures)
-
-
-def _names(sentence: str) -> set[str]:
-    """Words that look like names: a capital or a digit among letters, not merely the sentence's first word."""
-    found: set[str] = set()
-    for n, match in enumerate(_WORD.finditer(sentence)):
-        word = match.group()
-        inner = any(character.isupper() for character in word[1:]) or (
-            any(character.isdigit() for character in word) and any(character.isalpha() for character in word)
-        )
-        if inner or (n > 0 and word[0].isupper() and word not in ("I", "I'm", "I'll")):
-            found.add(word.casefold())
-    return {name.removesuffix("'s") for name in found}
-
-
-def _flips(sentence: str, shown: str, statements: Sequence[str]) -> bool:
-    """Is a negation spoken that no quotation holds, or left out of the statement that the sentence repeats?"""
-    if _NEGATION.search(sentence):
-        return not _NEGATION.search(shown)
-    mine = stems(sentence)
-    if len(mine) < 2:
-        return False
-    nearest = max(statements, key=lambda statement: len(mine & stems(statement)), default="")
-    return len(mine & stems(nearest)) >= 0.6 * len(mine) and bool(_NEGATION.search(nearest))

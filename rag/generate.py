@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag import prompt, quote, wording
+from rag import prompt, quote, spoken, wording
 from rag.errors import EndpointError
 from rag.quote import Quotation
 from rag.types import Passage, Span
@@ -74,7 +74,9 @@ class SpanSpeaker:
             beside = [other for other in found if other.passage == span.passage]
             if start >= end or (beside and (not also or any(start < o.end and end > o.start for o in beside))):
                 continue
-            said = wording.say(question, text, (start, end), policy=self.policy)
+            headings = " > ".join(passages[span.passage].headings)
+            said = wording.say(question, text, (start, end), policy=self.policy, about=headings)
+            said = said._replace(words=spoken.kept(said.words, [text[said.start : said.end]]))
             if not said.words or any(said.start < o.end and said.end > o.start for o in beside):
                 continue
             quotation = Quotation(span.passage, said.start, said.end, span.score)

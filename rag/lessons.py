@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rag import cite, review
+from rag import review, spoken
 from rag.audit import Audit
 from rag.catalogue import Catalogue
 from rag.errors import NotFound
@@ -79,7 +79,7 @@ def lesson(catalogue: Catalogue, readable: Readable, made: Judgement) -> Lesson:
         wanted["chosen"], wanted["rejected"] = _preferred(made, answer, other["answer"] if other else None)
         _check_outside(readable, both)
         shown = [passage.context for passage in (home, *(each.passage for each in cited), *read)]
-        if made.better and wanted["chosen"] == made.better and cite.unsupported(made.better, shown):
+        if made.better and wanted["chosen"] == made.better and spoken.unsupported(made.better, shown):
             raise LeftOut(UNSUPPORTED)
     passages = [*read, *(each.passage for each in cited), home]
     _check_question(payload, passages)

@@ -15,40 +15,14 @@ import re
 from typing import Literal, NamedTuple
 
 from rag import quote
+from rag.question import asked as asked  # one door for all that speaks of questions and words
+from rag.question import shape as shape
+from rag.question import stems as stems
 from rag.units import LIST, ROW, blocks, entries, kind_of, sentences, strip
+from rag.verdict import verdict, without_own
 
 Policy = Literal["span", "sentence", "unit"]
-Shape = Literal["fact", "choice", "list", "steps"]
 WORDS = 60
-
-_AUXILIARY = (
-    r"(?:is|are|was|were|am|do|does|did|can|could|may|might|must|should|shall|will|would|has|have|had|isn't|aren't|"
-    r"don't|doesn't|can't|won't)"
-)
-_SITUATION = r"(?:and|so|but|then|also|(?:if|when|while|as) [^,?]*),?\s+"
-_CHOICE = re.compile(rf"^(?:{_SITUATION})*{_AUXILIARY}\b", re.I)
-_STEPS = re.compile(
-    r"\bhow (?:do|can|could|should|would|may|must|to|am|are)\b(?! (?:often|long|many|much))"
-    r"|\b(?:the|which|what|of|in which) steps\b|\bstep by step\b|\bprocedure\b|\bprocess (?:for|to)\b"
-    r"|\bwalk me through\b",
-    re.I,
-)
-_COUNTED = r"(?:two|three|four|five|six|seven|eight|nine|ten|\d+)"
-_PLURAL = r"(?!is\b|was\b|does\b|has\b|this\b|always\b|as\b|us\b)[\w/-]*[^\Wsu]s\b"
-_LISTED = re.compile(
-    rf"\b(?:which|what) {_COUNTED}\b|\b(?:which|what) (?:kinds|types|sorts|categories|options) of\b"
-    rf"|\b(?:which|what) {_PLURAL}|\b(?:which|what) (?:[\w/-]+ ){{1,3}}?{_PLURAL} (?:besides|{_AUXILIARY})\b"
-    r"|\bwhat (?:are|can|could|should|must|may|has to|have to|do|needs?|else)\b|\bwho (?:are|can)\b"
-    r"|^(?:list|name|enumerate)\b|\ball (?:the|of)\b|\bexamples of\b|\bwhat's (?:in|on|included)\b"
-    r"|\bconsist of\b|\bwhat is in\b",
-    re.I,
-)
-_SINGLE = re.compile(
-    r"\bwhat (?:is(?! in)|was|does(?!.*consist of)|did|happens?)\b|\b(?:click|type|call|edit|say)\b|^when\b"
-    r"|\bhow (?:long|many|much|often|old|far|big|fast|soon|early|late|quickly|frequently)\b|^whom?\b(?! (?:are|can))"
-    r"|^where\b|^why\b",
-    re.I,
-)
 
 
 class Said(NamedTuple):
@@ -59,27 +33,8 @@ class Said(NamedTuple):
     end: int
 
 
-def asked(question: str) -> str:
-    """The sentence that asks: what stands before it only tells the situation."""
-    found = [question[start:end] for start, end in sentences(question)]
-    asking = [sentence for sentence in found if sentence.rstrip(" \"')").endswith("?")]
-    return (asking or found or [question])[-1]
-
-
-def shape(question: str) -> Shape:
-    """What kind of answer the question wants."""
-    last = asked(question)
-    if _CHOICE.search(last) and not re.search(r"\w or (?!not\b)\w", last):
-        return "choice"
-    if _STEPS.search(last):
-        return "steps"
-    if _LISTED.search(last) and not (_SINGLE.search(last) and not re.search(_COUNTED, last)):
-        return "list"
-    return "fact"
-
-
-def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "sentence") -> Said:
-    """The short answer for a span of a passage's text."""
+def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "sentence", about: str = "") -> Said:
+    """The short answer for a span of a passage's text; `about` are the headings that the passage stands under."""
     wanted = shape(question)
     span = _whole_words(text, span)
     start, end = quote.expand(text, *span, whole=wanted in ("list", "steps"))
@@ -87,15 +42,32 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     if any(block.kind == LIST for block in blocks(quoted)):
         several = sum(kind_of(line) == LIST for line in quoted.split("\n")) > 1
         if several and (wanted != "fact" or not _one_entry(text, span) or _needs_list(text, (start, end), span)):
-            return Said(layout(quoted), start, end)
+            lead = verdict(question, _announced(text, (start, end), span), about=about) if wanted == "choice" else ""
+            return Said(f"{lead}.\n{layout(quoted)}" if lead else layout(quoted), start, end)
     inside = max(span[0], start), min(max(span[1], span[0] + 1), end)
     if inside[0] >= inside[1]:
         inside = start, end  # the span stood in a heading, the words are under it
     words = _words(text, _entry(text, (start, end), inside), inside, policy)
-    lead = verdict(question, quoted) if wanted == "choice" else ""
-    if lead and not re.match(rf"{lead}\b", words, re.I):
-        words = f"{lead}. {words}"
+    if wanted == "choice":
+        words = _decided(question, words, about)
     return Said(words, start, end)
+
+
+def _decided(question: str, words: str, about: str) -> str:
+    """The reason after Yes or No; without one that answers another question where ours is not decided."""
+    lead = verdict(question, words, about=about)
+    if re.match(rf"{lead or '-'}\b", words, re.I):
+        return words
+    reason = tidy(without_own(words))
+    return f"{lead}. {reason}" if lead else reason
+
+
+def _announced(text: str, quoted: tuple[int, int], span: tuple[int, int]) -> str:
+    """The entry that holds the span, after the line that announces its list: one sentence for those who decide."""
+    left, right = _entry(text, quoted, span)
+    lead = text[quoted[0] : left].split("\n")[0] if left > quoted[0] else ""
+    announced = lead.rstrip(": ") if quote.introduces(lead) and kind_of(lead) != LIST else ""
+    return " ".join(f"{announced} {text[left:right]}".split())
 
 
 def together(question: str, first: str, second: str) -> bool:
@@ -230,79 +202,3 @@ def tidy(words: str) -> str:
     if line[-1].isalnum() or line[-1] in ")]%\"'”’":
         line += "" if re.search(r"[.!?][)\]\"'”’]+$", line) else "."
     return line
-
-
-_NEGATED = re.compile(
-    r"\b(?:not|cannot|never|nobody|none|neither|nor|without|\w+n['’]t|prohibited|forbidden|unable|ineligible|illegal)\b|"
-    r"^no\b|\bno (?:longer|one)\b",
-    re.I,
-)
-_HEDGED = re.compile(
-    r"\b(?:unless|except|only if|only when|depends?|depending|in (?:some|certain|most) cases|if|but|however|though|"
-    r"although|until|generally|usually|typically|normally|might|some(?:times)?|may or may not|whether)\b",
-    re.I,
-)
-_FORBIDS = re.compile(
-    r"\b(?:can ?not|can['’]t|may not|must not|mustn['’]t|should not|shouldn['’]t|(?:is|are) (?:strictly )?"
-    r"(?:not (?:allowed|permitted|able|eligible)|prohibited|forbidden|ineligible)|never|it is illegal|"
-    r"(?:is|are) unable to|do not|don['’]t|will not|won['’]t|does not|doesn['’]t)\b|^no \w+ (?:may|can|should|must)\b",
-    re.I,
-)
-_FREES = re.compile(
-    r"\b(?:not required|not necessary|not mandatory|no need to|(?:do|does) not (?:need|have) to|not obliged|"
-    r"(?:don|doesn)['’]t (?:need|have) to|isn['’]t (?:required|mandatory|necessary)|optional|not need)\b",
-    re.I,
-)
-_PERMITS = re.compile(
-    r"\b(?:you|we|they|anyone|everyone|employees|staff|teammates|members|contractors|supervisors|managers) "
-    r"(?:can|may|are (?:allowed|permitted|welcome|able|eligible|free) to)\b|\b(?:is|are) (?:allowed|permitted)\b",
-    re.I,
-)
-_OBLIGES = re.compile(
-    r"\b(?:must|(?:is|are) (?:required|mandatory|obliged|obligated)|(?:need|needs|have|has) to)\b", re.I
-)
-_MAY = re.compile(r"\b(?:can|could|may|might|allowed|permitted|possible|okay|ok)\b", re.I)
-_MUST = re.compile(r"\b(?:must|need|have to|has to|required|obliged|mandatory|necessary|should)\b", re.I)
-_SMALL = re.compile(
-    r"(?:the|and|for|with|that|this|from|have|has|had|are|was|were|can|could|may|might|must|should|will|would|does|"
-    r"did|our|your|their|his|her|its|you|they|them|there|here|what|which|who|when|where|how|why|into|onto|about|any|"
-    r"some|not|need|been|being|also|just|than|then|get|got|use|one|all|own|out|off|per|via)"
-)
-
-
-def stems(words: str) -> frozenset[str]:
-    """Content words, crudely cut, to see whether two sentences speak of the same things."""
-    found = re.findall(r"[^\W\d_][\w'’-]*|\d+", words.lower())
-    cut = (re.sub(r"(?:ing|ions?|ed|es|s|ly|ment|e)$", "", word) for word in found if not _SMALL.fullmatch(word))
-    return frozenset(stem for stem in cut if len(stem) > 2 or stem.isdigit())
-
-
-def verdict(question: str, quoted: str) -> Literal["Yes", "No", ""]:
-    """Yes or No where the quotation makes it certain, else nothing: the reason then speaks for itself.
-
-    Certain is: the quotation says so itself, or one plain sentence about the same things forbids, frees, permits or
-    obliges in the way that was asked, without "unless", "if" and their like.
-    """
-    own = re.match(r"(?:A\s?[:.]\s+)?(yes|no)\b(?=[.,!;:–—\s])(?! \w+ (?:may|can|should|must|access))", quoted, re.I)
-    if own and re.match(r"(?:A\s?[:.]\s+)?(?:yes|no)[.,!;:–—]", quoted, re.I):
-        return "Yes" if own.group(1).lower() == "yes" else "No"
-    last = asked(question)
-    if _NEGATED.search(last) or not re.match(rf"\W*(?:\w+,?\s+){{0,2}}{_AUXILIARY}\b", last, re.I):
-        return ""
-    topic = stems(last)
-    plain = [quoted[start:end] for start, end in sentences(quoted)]
-    for sentence in plain:
-        shared = len(topic & stems(sentence)) / max(1, len(topic))
-        if shared < 0.5 or _HEDGED.search(sentence):
-            continue
-        if _MUST.search(last) and not _MAY.search(last):
-            if _FREES.search(sentence):
-                return "No"
-            if _OBLIGES.search(sentence) and not _NEGATED.search(sentence):
-                return "Yes"
-        elif _MAY.search(last):
-            if _FORBIDS.search(sentence) and not _FREES.search(sentence):
-                return "No"
-            if _PERMITS.search(sentence) and not _NEGATED.search(sentence):
-                return "Yes"
-    return ""

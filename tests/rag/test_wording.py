@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.cite import unsupported
-from rag.wording import WORDS, layout, say, shape, tidy, verdict
+from rag.spoken import unsupported
+from rag.verdict import verdict
+from rag.wording import WORDS, layout, say, shape, tidy
 
 PAGE = """Full-time employees accrue 15 days of paid vacation per year. Part-timers get less.
 
