@@ -26,6 +26,7 @@ FILE = "rag.toml"
 PREFIX = "GROUNDLING_"
 HOME = Path(__file__).resolve().parent.parent  # the checkout, or site-packages
 Strictness = Literal["lenient", "normal", "strict"]
+Speaks = Literal["auto", "span", "trunk", "endpoint"]
 WrongShare = Annotated[str, StringConstraints(pattern=r"^\d{1,2}(\.\d+)?%$")]  # of the given answers may be wrong
 
 
@@ -44,6 +45,7 @@ class Endpoint(BaseModel):
     model: str = ""  # as that server names it
     key: SecretStr = SecretStr("")
     timeout: float = Field(default=60.0, gt=0, le=3600)  # seconds without a byte before our own model answers instead
+    longest: float = Field(default=300.0, gt=0, le=86400)  # seconds for a whole answer, however steadily it drips
 
     @field_validator("url")
     @classmethod
@@ -55,6 +57,22 @@ class Endpoint(BaseModel):
     def __bool__(self) -> bool:
         """An endpoint without an address is no endpoint."""
         return bool(self.url)
+
+
+class Generation(BaseModel):
+    """How each next word is chosen where a model writes the words: our trunk or an endpoint. By default greedily.
+
+    Words quoted by rules (speaker "span") are never drawn by chance, and quotations neither, whoever speaks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.0, ge=0, le=2)  # 0: always the likeliest word
+    top_p: float = Field(default=1.0, gt=0, le=1)  # only the likeliest words that together have this share are drawn
+    seed: int = Field(default=0, ge=0, lt=2**31)  # the same seed draws the same words
+
+
+TABLES: dict[str, type[BaseModel]] = {"generation": Generation, "endpoint": Endpoint}  # of rag.toml
 
 
 class Settings(BaseSettings):
@@ -73,6 +91,9 @@ class Settings(BaseSettings):
     conversation_days: int = Field(default=0, ge=0)  # the longest that conversations stay after a turn; 0: for ever
     audit_keeps_purged: bool = False  # whether the audit keeps the words of answers when their conversation goes
     influence: float = Field(default=0.25, gt=0, le=1)  # most of a training bundle's judgements from one person
+    speaker: Speaks = "auto"  # who words answers: rules (span), a trunk, the endpoint; auto: an endpoint if set, or span
+    trunk: Path | None = None  # folder of the trunk that speaks; None: `model`, where that is one
+    generation: Generation = Generation()
     endpoint: Endpoint = Endpoint()
 
     def __init__(self, **given: Any) -> None:
@@ -133,13 +154,19 @@ def _toml(settings: Settings) -> str:
     lines = ["# Settings of Groundling; GROUNDLING_* variables and command line options win over this file."]
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        if name != "endpoint" and value != field.get_default(call_default_factory=True):
+        if name not in TABLES and value != field.get_default(call_default_factory=True):
             lines.append(f"{name} = {json.dumps(str(value) if isinstance(value, Path) else value)}")
-    if settings.endpoint != Endpoint():
-        lines.append("\n[endpoint]")
-        written = settings.endpoint.model_dump() | {"key": settings.endpoint.key.get_secret_value()}
-        lines += [f"{name} = {json.dumps(value)}" for name, value in written.items() if value != ""]
+    for name, table in TABLES.items():
+        value = getattr(settings, name)
+        if value != table():
+            written = {key: _plain(each) for key, each in value}
+            lines.append(f"\n[{name}]")
+            lines += [f"{key} = {json.dumps(each)}" for key, each in written.items() if each != ""]
     return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +176,8 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 def _refuse_misspelt_variables() -> None:
     """pydantic-settings looks up the names it knows and would pass over `GROUNDLING_STRICTNES`."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}ENDPOINT__{name.upper()}" for name in Endpoint.model_fields}
+    for table, fields in TABLES.items():
+        known |= {f"{PREFIX}{table.upper()}__{name.upper()}" for name in fields.model_fields}
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise SettingsError(f"{', '.join(unknown)}: no such setting. Known: {', '.join(sorted(known))}")
@@ -161,7 +189,7 @@ def _in_words(row: Any) -> str:
         return f"strictness is {row['input']!r}: use lenient, normal, strict, a number from 0 to 1, or 10%"
     name = ".".join(str(part) for part in row["loc"])
     if row["type"] == "extra_forbidden":
-        known = Endpoint.model_fields if row["loc"][0] == "endpoint" else Settings.model_fields
+        known = TABLES.get(row["loc"][0], Settings).model_fields
         return f"{name}: no such setting. Known: {', '.join(sorted(known))}"
     value = "" if name == "endpoint.key" else f" is {row['input']!r}"
     rule = row["msg"].removeprefix("Value error, ")

@@ -38,6 +38,14 @@ def test_the_environment_changes_one_field_of_the_endpoint_in_the_file(monkeypat
     assert (endpoint.url, endpoint.model, endpoint.key.get_secret_value()) == ("http://one/v1", "small", "secret")
 
 
+def test_words_are_chosen_greedily_unless_the_settings_say_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = Settings().generation
+    assert (generation.temperature, generation.top_p, generation.seed) == (0.0, 1.0, 0)
+    monkeypatch.setenv("GROUNDLING_GENERATION__SEED", "7")
+    Path("rag.toml").write_text("[generation]\ntemperature = 0.5\n", "utf-8")
+    assert Settings().generation.model_dump() == {"temperature": 0.5, "top_p": 1.0, "seed": 7}
+
+
 def test_an_endpoint_without_an_address_is_none() -> None:
     assert not Settings().endpoint
     assert Endpoint(url="http://localhost:11434/v1/").url == "http://localhost:11434/v1"
@@ -51,7 +59,10 @@ def test_an_endpoint_without_an_address_is_none() -> None:
         ({"fusion_weight": 3}, "fusion_weight is 3: input should be less than or equal to 1"),
         ({"colour": "red"}, "colour: no such setting. Known: audit_keeps_purged, "),
         ({"endpoint": {"url": "example.org"}}, "endpoint.url is 'example.org': write the address like http://"),
-        ({"endpoint": {"adress": "x"}}, "endpoint.adress: no such setting. Known: key, model, timeout, url"),
+        ({"endpoint": {"adress": "x"}}, "endpoint.adress: no such setting. Known: key, longest, model, timeout, url"),
+        ({"generation": {"temperature": 3}}, "generation.temperature is 3: input should be less than or equal to 2"),
+        ({"generation": {"top_p": 0}}, "generation.top_p is 0: input should be greater than 0"),
+        ({"speaker": "robot"}, "speaker is 'robot': input should be 'auto', 'span', 'trunk' or 'endpoint'"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_rule(given: dict[str, object], said: str) -> None:
@@ -83,6 +94,9 @@ def test_what_is_saved_is_read_again(empty_folder: Path) -> None:
     wanted = Settings().but(
         strictness=0.25,
         model=Path('models/näh "x"'),
+        speaker="trunk",
+        trunk=Path("models/12m"),
+        generation={"temperature": 0.7, "top_p": 0.9, "seed": 3},
         endpoint={"url": "http://a/v1", "model": "m", "key": 'k"\\', "timeout": 5},
     )
     save(wanted)
