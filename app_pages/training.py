@@ -2,7 +2,7 @@
 
 Takes   the library's judgements and documents, its runs and its models.
 Gives   one page: the run at work or the latest one, what would be learnt now, the models, earlier runs, and the three
-        commands for another machine. A run is a process of its own: neither leaving the page nor closing the app ends it.
+        commands for another machine. A run is a process of its own: it goes on when the page or the app is closed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
     draw_outlook(library, look(library), latest)
     if latest and not (latest.going_on or latest.resumable):
         course.draw(library, latest)
-    draw_history(library, runs)
+    draw_history(runs)
     draw_by_hand()
 
 
@@ -73,11 +73,11 @@ def draw_outlook(library: Library, seen: Outlook, latest: Run | None) -> None:
         st.html(prose.notice(missing, "warning" if seen.hopeless else "note"))
     busy = latest is not None and latest.going_on
     with st.container(horizontal=True, vertical_alignment="center", key="improve-buttons"):
-        label = "Improve" if not (latest and latest.resumable) else "Start anew"
-        kind = "secondary" if latest and latest.resumable else "primary"
+        again = latest is not None and latest.resumable
         pressed = st.button(
-            label, key="improve", type=kind, icon=":material/model_training:", disabled=busy or seen.hopeless
-        )
+            "Start anew" if again else "Improve", key="improve", icon=":material/model_training:",
+            type="secondary" if again else "primary", disabled=busy or seen.hopeless,
+        )  # fmt: skip
         if not busy and not seen.hopeless:
             st.html(prose.plain(_how_long(seen)))
         if seen.waiting:
@@ -121,10 +121,10 @@ def _how_long(seen: Outlook) -> str:
     return f"About {prose.duration(seen.total_seconds)}, {basis}. Answering goes on meanwhile."
 
 
-# --- what was -----------------------------------------------------------------------------------------------------------
+# --- what was ---------------------------------------------------------------------------------------------------------
 
 
-def draw_history(library: Library, runs: list[Run]) -> None:
+def draw_history(runs: list[Run]) -> None:
     """Earlier runs, the latest first."""
     st.html('<h2 class="gl-section">Runs</h2>')
     if not runs:

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import plots, prose
+from app_pages import prose
 
 
 def draw(report: Mapping[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """Improve the model from people's judgements and the documents: the third journey.
 
-    export ─► train ─► gate
-    bundle    `trainer improve`, a process of its own: synthesise, retriever, reader, preferences, evaluate, export
-                        the candidate against the current model: promoted, or kept out with the reasons
+    export      accepted judgements and passages become one file
+    train       `trainer improve`, a process of its own: synthesise, retriever, reader, preferences, evaluate, export
+    calibrate   the candidate's order of answers and its confidence, on judged questions that it did not learn from
+    gate        the candidate against the current model: promoted, or kept out with the reasons
 
 Takes   an open library and the number of a run (`rag/runs.py`), which holds what was asked.
 Gives   the run as it ended: promoted, refused, stopped or failed. Its state is on the disk at every change.
@@ -14,30 +15,35 @@ Refuses to run while another process runs one (IndexDamaged). The training gets 
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag import bundle, runs
+from rag import bundle, calibrate, runs
 from rag.catalogue import Catalogue, now
-from rag.errors import GroundlingError, ModelError
+from rag.errors import GroundlingError, ModelError, TooFew
 from rag.lock import WriterLock
 from rag.runs import Run
 from rag.stoppable import Stopped, stoppable
 
 if TYPE_CHECKING:
     from rag.bundle import Bundled
+    from rag.parts import Parts
     from rag.promote import GateReport
 
 TRIES = 3  # documents that go while the training runs let it begin anew
+NOTED_EVERY_S = 1.0  # progress that nobody could follow is not written
 LOOK_S = 0.2  # between two looks at the training's process
 SAVES_WITHIN_S = 180.0  # how long it may take to finish a step and save
 ENDS_WITHIN_S = 20.0
+CHOOSING = "choosing"  # the stage that a lineage names for rows that chose among models and taught none
 STOPPED = 130  # the exit code of a process that was asked to stop
 log = logging.getLogger("groundling.improve")
 
@@ -47,6 +53,9 @@ class Improvable(Protocol):
 
     path: Path
     _catalogue: Catalogue
+
+    def _model_parts(self) -> Parts:
+        """Its parts with the model that answers now."""
 
     def bundle(self, file: str | Path, *, person: str | None = None) -> Bundled:
         """Write what may be learnt from as one file."""
@@ -70,7 +79,7 @@ class Course:
 
     def is_done(self, name: str) -> bool:
         """Was this stage done before?"""
-        return str(self._stage(name)["status"]) == "done"
+        return str(self._stage(name)["status"]) in ("done", "skipped")
 
     def begin_anew(self, why: str) -> None:
         """Forget what was made: it may not be learnt from as it is."""
@@ -92,9 +101,22 @@ class Course:
             stopped = isinstance(error, Stopped)
             stage.update(status="waiting" if stopped else "failed", left_s=None)
             raise
-        stage.update(status="done", progress=1.0, left_s=None)
-        stage.update(ended=now(), seconds=round((stage["seconds"] or 0.0) + time.monotonic() - began, 1))
+        stage.update(status="done" if stage["status"] == "running" else stage["status"], progress=1.0, left_s=None)
+        stage.update(ended=now(), seconds=round(time.monotonic() - began, 1))
         self.save()
+
+    def pace(self, stage: dict[str, Any]) -> Callable[[int, int], None]:
+        """Notes how far a stage is: called with what is done and of how much, as often as one likes."""
+        began = noted = time.monotonic()
+
+        def note(done: int, total: int) -> None:
+            nonlocal noted
+            if done and time.monotonic() - noted >= NOTED_EVERY_S:
+                noted = time.monotonic()
+                stage.update(progress=done / total, left_s=round((noted - began) * (total - done) / done, 1))
+                self.save()
+
+        return note
 
     def _stage(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(stage for stage in self.state["stages"] if stage["name"] == name)
@@ -129,6 +151,8 @@ def _stages(library: Improvable, course: Course, base: Path) -> None:
             _export(library, course, base)
         if not (course.is_done("train") and (course.folder / "candidate" / "config.json").is_file()):
             _train(course, base)
+        if not course.is_done("calibrate"):
+            _calibrate(library, course)
         if not _spoilt(library, course, base):
             break
     else:
@@ -210,6 +234,28 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def _said_last(course: Course) -> str:
     lines = (course.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else "it said nothing; the machine may have run out of memory"
+
+
+def _calibrate(library: Improvable, course: Course) -> None:
+    with course.stage("calibrate") as stage:
+        folder = course.folder / "candidate"
+        known = calibrate.known_of(_unlearnt(course))
+        try:
+            fitted = calibrate.calibrate(library._model_parts(), folder, known, progress=course.pace(stage))
+        except TooFew as why:
+            stage.update(status="skipped", detail=f"{why}; it keeps what the training fitted")
+        else:
+            calibrate.write(folder, fitted)
+            stage["detail"] = str(fitted["confidence_fit"]["how"])
+
+
+def _unlearnt(course: Course) -> list[dict[str, Any]]:
+    """Judged rows of the training side that moved no weight: the held side is for the gate alone."""
+    lineage = runs.read(course.folder / "candidate" / "lineage.json")
+    learnt = {row["id"] for row in lineage.get("rows", ()) if row["stage"] != CHOOSING}
+    with zipfile.ZipFile(course.folder / "bundle.zip") as opened:
+        rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
+    return [row for row in rows if row["id"] not in learnt]
 
 
 def _gate(library: Improvable, course: Course) -> None:

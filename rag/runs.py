@@ -34,7 +34,7 @@ from rag.errors import NotFound, SettingsError
 from rag.lock import WriterLock, holder
 
 FORMAT = 1
-STAGES = ("export", "train", "gate")
+STAGES = ("export", "train", "calibrate", "gate")
 LOCK = "run"
 STARTS_WITHIN_S = 90.0  # a cold disk reads Python and torch for a while before the process can say that it runs
 OPEN = ("starting", "running", "stopping")  # the run goes on
@@ -259,12 +259,12 @@ class Runs:
         with (self.of(number) / "log").open("ab") as log:
             child = subprocess.Popen(
                 command, env=environment(settings, self.index), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                **_apart(),
+                **apart(),
             )  # fmt: skip
         _started[self.of(number).resolve()] = child
 
 
-def _apart() -> dict[str, Any]:
+def apart() -> dict[str, Any]:
     """How a process is started that outlives ours and its terminal."""
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
@@ -346,10 +346,13 @@ def _with_steps(folder: Path, stage: Mapping[str, Any], going_on: bool) -> dict[
 
 
 def summed(steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Progress and time left of a stage, from its steps."""
+    """Progress and time left of a stage, from its steps; each weighs as long as it takes, as far as that is known."""
+    weights = [float(one.get("forecast") or one.get("seconds") or 1.0) for one in steps]
     done = [1.0 if one["status"] in ("done", "skipped") else float(one.get("progress") or 0.0) for one in steps]
-    left = next((one.get("left_s") for one in steps if one["status"] == "running"), None)
-    return {"progress": sum(done) / len(done), "left_s": left}
+    left = [one.get("left_s") for one in steps if one["status"] in ("running", "waiting")]
+    known = sum(float(seconds) for seconds in left if seconds is not None)
+    share = sum(weight * part for weight, part in zip(weights, done, strict=True)) / sum(weights)
+    return {"progress": share, "left_s": known if left[:1] != [None] else None}
 
 
 def tidy(folder: Path) -> None:
