@@ -156,6 +156,13 @@ def foreseen(parts: Parts, wanted: Wanted | None = None) -> Foreseen:
     )  # fmt: skip
 
 
+def taught(parts: Parts, wanted: Wanted) -> tuple[list[Lesson], Split]:
+    """What accepted judgements teach now, and on which side each document stands; nothing is written or remembered."""
+    with parts.catalogue.snapshot():
+        course = _gathered(parts, wanted, parts.catalogue.generation)
+    return course.lessons, course.split
+
+
 def _becomes(lesson: Lesson) -> Iterator[str]:
     yield from (kind for kind in lesson.teaches if kind in BECOMES)
     if review.PREFERENCE in lesson.teaches:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rag.errors import SettingsError
-from rag.metrics import percent, recall, right, wilson
+from rag.metrics import exact, f1, percent, recall, right, wilson
 from rag.types import Answer, Done, Event, Found, Hit, Message
 
 Row = dict[str, Any]
@@ -96,13 +96,14 @@ def evaluate(library: Asked, rows: Sequence[Row], *, progress: Callable[[int, in
     judged: list[Row] = []
     for number, row in enumerate(rows, start=1):
         _refuse(row, f"row {number}")
-        judged.append(judge(row, *_ask(library, row)))
+        judged.append(judge(row, *ask(library, row)))
         if progress:
             progress(number, len(rows))
     return report(judged)
 
 
-def _ask(library: Asked, row: Row) -> tuple[Answer, tuple[Hit, ...]]:
+def ask(library: Asked, row: Row) -> tuple[Answer, tuple[Hit, ...]]:
+    """The answer to one row, and what was found for it."""
     history = [Message(turn["question"], turn["answer"]) for turn in row.get("history") or ()]
     hits: tuple[Hit, ...] = ()
     for event in library.stream(row["question"], history=history, purpose="evaluated"):
@@ -126,6 +127,8 @@ def judge(row: Row, answer: Answer, hits: Sequence[Hit]) -> Row:
         **{name: row[name] for name in ("id", "question", "answers", "documents", "kind", "history") if name in row},
         "answerable": answerable,
         "outcome": outcome,
+        "exact": best(exact, row, answer),
+        "f1": round(best(f1, row, answer), 4),
         "standalone_question": answer.standalone,
         "answer": answer.text,
         "confidence": round(answer.confidence, 4),
@@ -139,6 +142,14 @@ def judge(row: Row, answer: Answer, hits: Sequence[Hit]) -> Row:
         "answer_id": answer.answer_id,
         "milliseconds": round(answer.timings_ms.get("total", 0.0), 1),
     }
+
+
+def best(measure: Callable[[str, str], float], row: Row, answer: Answer) -> float:
+    """The answer's words against the alternative they come nearest to; a refusal is 1 where nothing answers, else 0."""
+    if answer.abstained or not row.get("answerable", True):
+        return float(answer.abstained and not row.get("answerable", True))
+    golds = [one if isinstance(one, str) else " ".join(one) for one in row.get("answers") or ()]
+    return max((measure(answer.text, gold) for gold in golds), default=0.0)
 
 
 def report(rows: Sequence[Row]) -> Report:

@@ -39,6 +39,7 @@ from rag.keeping import HOLDS as HOLDS
 from rag.keeping import Keeping
 from rag.keeping import Pinned as Pinned
 from rag.keeping import Retention as Retention
+from rag.measuring import Measuring
 from rag.opening import Opening
 from rag.types import (
     DEFAULT_COLLECTION,
@@ -63,6 +64,11 @@ if TYPE_CHECKING:
     from rag.insight import Gap as Gap
     from rag.insight import Insight as Insight
     from rag.insight import Totals as Totals
+    from rag.measuring import Gaps as Gaps
+    from rag.measuring import Measurement as Measurement
+    from rag.measuring import Outcome as Outcome
+    from rag.measuring import QuestionSet as QuestionSet
+    from rag.measuring import Trend as Trend
     from rag.parts import Parts
     from rag.review import QueueRow as QueueRow
     from rag.usage import Use as Use
@@ -88,12 +94,12 @@ def examine(settings: Settings) -> list[Finding]:
 
 def try_endpoint(endpoint: Endpoint) -> str:
     """Ask an outside model one small question and give its words. Raises EndpointError."""
-    from rag import generate
+    from rag import endpoint as outside
 
-    return generate.try_out(endpoint)
+    return outside.try_out(endpoint)
 
 
-class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving):
+class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measuring):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings, *, promoted: bool = True) -> None:

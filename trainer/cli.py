@@ -31,6 +31,7 @@ STAGES = {  # stage -> where its function is
     "synthesize": ("trainer.synthesize", "synthesize", "Make questions, answers and refusals from passages."),
     "embedder": ("trainer.embedder", "embedder", "Tune the retriever on questions; an index stays valid."),
     "evaluate": ("trainer.evaluate", "evaluate", "Bits per byte, span F1, refusals, evidence."),
+    "gap": ("trainer.gap", "train", "Count byte sequences: the table of the domain-gap meter, which is shipped."),
     "export": ("trainer.export", "export", "Write the folder that the product, transformers or llama.cpp opens."),
 }
 LEARNING = ("pretrain", "finetune", "reader")  # they offer --dry-run
@@ -113,6 +114,11 @@ def evaluate(context: typer.Context) -> None:
     import_module("trainer.evaluate").main(context.args)  # it reads its options itself: the bare command has the same
 
 
+def improve(context: typer.Context) -> None:
+    """Improve a model on a training bundle: trainer improve FILE --base DIR --out DIR."""
+    raise typer.Exit(import_module("trainer.improve").main(context.args))  # it reads its options itself
+
+
 def synthesize(  # one parameter an option
     passages: Annotated[Path | None, typer.Argument(help="JSONL of passages: id, document, headings, text.")] = None,
     *,
@@ -164,6 +170,7 @@ for _name in STAGES:
     elif _name == "evaluate":
         passed = {"allow_extra_args": True, "ignore_unknown_options": True}
         app.command(_name, add_help_option=False, context_settings=passed)(evaluate)
+        app.command("improve", add_help_option=False, context_settings=passed)(improve)
     elif _name == "synthesize":
         app.command(_name)(synthesize)
     elif _name in LEARNING:

@@ -25,8 +25,9 @@ from trainer.errors import RecipeError, TrainerError, in_a_line
 
 Section = TypeVar("Section")
 SECTIONS = frozenset({
-    "corpus", "filter", "tokenizer", "model", "pretrain", "rows", "examined", "dialogue", "passages", "synthesize",
-    "labels", "curve", "finetune", "retention", "reader", "embedder", "evaluate", "export",
+    "corpus", "filter", "gap", "tokenizer", "model", "pretrain", "rows", "examined", "dialogue", "passages",
+    "synthesize", "labels", "curve", "finetune", "retention", "reader", "reward", "reinforce", "embedder", "evaluate",
+    "export", "improve", "preference",
 })  # fmt: skip
 
 
@@ -54,15 +55,7 @@ def load(path: Path, *, data: Path | None = None, out: Path | None = None, overr
         raise RecipeError(f"{path} cannot be read ({error.strerror}); name one such as configs/tiny.toml") from error
     except ValueError as error:  # no TOML, or no UTF-8
         raise RecipeError(f"{path} is no recipe ({error}); a recipe is TOML, such as configs/tiny.toml") from error
-    for override in overrides:
-        target, equals, value = override.partition("=")
-        section, dot, key = target.strip().partition(".")
-        if not (equals and dot and key):
-            raise RecipeError(f"{override!r}: write an override as section.key=value, such as pretrain.steps=100")
-        values = raw.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise RecipeError(f"{override!r}: {section} is no section; write one such as pretrain.steps=100")
-        values[key] = parse(value.strip())
+    change(raw, overrides)
     name = str(raw.pop("name", path.stem))
     folder, results = raw.pop("data", "../shared/data"), raw.pop("out", f"runs/{name}")
     loose = [key for key, value in raw.items() if not isinstance(value, dict)]
@@ -72,6 +65,19 @@ def load(path: Path, *, data: Path | None = None, out: Path | None = None, overr
     if unknown:
         raise RecipeError(f"{path} has unknown sections {unknown}; known are {sorted(SECTIONS)}")
     return Recipe(name, data or Path(folder), out or Path(results), raw)
+
+
+def change(raw: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Set values of a recipe that was read; each override is "section.key=value". Raises RecipeError."""
+    for override in overrides:
+        target, equals, value = override.partition("=")
+        section, dot, key = target.strip().partition(".")
+        if not (equals and dot and key):
+            raise RecipeError(f"{override!r}: write an override as section.key=value, such as pretrain.steps=100")
+        values = raw.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"{override!r}: {section} is no section; write one such as pretrain.steps=100")
+        values[key] = parse(value.strip())
 
 
 def parse(value: str) -> Any:

@@ -62,7 +62,7 @@ def library(
             f"{settings.index}: no library there. Make one: rag add FOLDER --index {settings.index}, "
             "or name another with --index"
         )
-    return open_library(settings.index, settings)
+    return open_library(settings.index, settings, promoted=model is None)  # a model that is named answers
 
 
 def as_json(value: Mapping[str, Any]) -> None:
