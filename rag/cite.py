@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from rag import quote
 from rag.catalogue import Catalogue
 from rag.quote import WHOLE_LIMIT, Quotation
 from rag.types import Citation, Document, Passage
-from rag.units import LIST, TEXT, blocks, strip
+from rag.units import LIST, TEXT, blocks, items, strip
+
+LONGEST_LIST = 30_000  # characters on either side of a quotation in which its list is counted
 
 
 def citation(passage: Passage, start: int, end: int, score: float) -> Citation:
@@ -56,6 +59,10 @@ def widen(passage: Passage, document: Document) -> Passage:
             start = min(start, first + (before.start if before.kind in (TEXT, block.kind) else block.start))
         if left < passage.end < right:
             end = max(end, right)
+        if block.kind == LIST and start <= left and right <= end:  # steps may go on after a paragraph
+            begins, ends = (found[n] for n in quote.run(document.text[first:last], found, at))
+            if ends.end - begins.start <= WHOLE_LIMIT:
+                start, end = min(start, first + begins.start), max(end, first + ends.end)
     return replace(passage, start=start, end=end, text=document.text[start:end])
 
 
@@ -85,17 +92,35 @@ class Documents:
         self._most = most
         self._loaded: dict[int, Document] = {}
 
-    def _of(self, passage: Passage) -> Document:
+    def of(self, passage: Passage) -> Document:
+        """The document of a passage, with its text."""
         if passage.document_id not in self._loaded:
             self._loaded[passage.document_id] = self._catalogue.document_of(passage.document_id, with_text=True)
         return self._loaded[passage.document_id]
 
     def widened(self, passage: Passage) -> Passage:
         """The passage with what its ends cut; as it is where its document holds other words by now."""
-        document = self._of(passage)
+        document = self.of(passage)
         if document.text[passage.start : passage.end] != passage.text:
             return passage  # its quotations will fail the check
         return widen(passage, document)
+
+    def left_out(self, cited: Citation, passage: Passage) -> int:
+        """How many entries of the cited list stand before and after the quotation; 0 where no list is cited."""
+        document = self.of(passage)
+        page = next((span for span in document.pages if span.start <= cited.start < span.end), None)
+        first = max(page.start if page else 0, cited.start - LONGEST_LIST)
+        last = min(page.end if page else len(document.text), cited.end + LONGEST_LIST)
+        text = document.text[first:last]
+        found = blocks(text)
+        start, end = cited.start - first, cited.end - first
+        at = next((n for n, b in enumerate(found) if b.kind == LIST and b.start < end and b.end > start), None)
+        if at is None:
+            return 0
+        begins, ends = quote.run(text, found, at)
+        rows = [item for block in found[begins : ends + 1] if block.kind == LIST for item in items(text, block)]
+        shown = sum(start <= row.start < end for row in rows)
+        return len(rows) - shown if shown > 1 else 0
 
     def confirmed(self, quotations: Sequence[Quotation], passages: Sequence[Passage]) -> tuple[Citation, ...]:
         """Citations of the quotations that stand in their document. Without the first, which holds the words: none."""
@@ -103,7 +128,7 @@ class Documents:
         for number, item in enumerate(quotations):
             passage = passages[item.passage]
             cited = citation(passage, item.start, item.end, item.score)
-            if check(cited, self._of(passage).text):
+            if check(cited, self.of(passage).text):
                 found.append(cited)
             elif number == 0:
                 return ()

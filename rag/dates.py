@@ -1,8 +1,9 @@
-"""What a document says about its own time: until when it holds, and the last year it names.
+"""What a document says about its own time: its date, until when it holds, and the last year it names.
 
 Takes   a document's text and the day from which it is looked at.
-Gives   `Dates`: the last statement of an end ("valid until 31 December 2024") with its place in the text, and the
-        newest year that is not in the future. None where the text says nothing of the kind.
+Gives   `Dated`: what tells its age best; and `Dates`: the last statement of an end ("valid until 31 December 2024")
+        with its place in the text, and the newest year that is not in the future. None where the text says nothing of
+        the kind.
 Limits  English words and the common ways to write a day. It is a sign for a person to look at, never a verdict: a
         standard of 2015 may be the present one.
 """
@@ -11,7 +12,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from rag.types import Document
 
 MENTIONS = 3  # years named before the newest one tells something
 LOOKED_AT = 1_000_000  # characters of a document
@@ -35,6 +39,13 @@ _ENDS = re.compile(
     r"(?: and including)?\s+" + _DAY,
     re.IGNORECASE,
 )
+_STATED = re.compile(
+    r"\b(?:(?:(?:last )?(?:updated|revised|reviewed|modified|amended|changed)|published|issued|effective(?: date)?|"
+    r"in (?:force|effect)|valid)(?: on| from| since| as of)?\s*:?|as of|(?:date|status|version)\s*:)\s+" + _DAY,
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"(?<!\d)(?:19[89]|20\d)\d(?!\d)")
+HEAD, FOOT = 2_000, 1_000  # characters at the beginning and at the end where a document says its date
 _YEAR = re.compile(r"(?<![\d.,:/§$€£-])(?:19[89]\d|20\d\d)(?![\d%]|[.,]\d)")
 
 
@@ -59,6 +70,27 @@ def dates(text: str, today: date) -> Dates:
         return Dates(newest_year=newest)
     last, match = max(found, key=lambda pair: pair[0])
     return Dates(last, match.start(), match.end(), newest)
+
+
+class Dated(NamedTuple):
+    """When a document is of: `day` is ISO 8601, a day or a year; `kind` is "valid until", "dated" or "added"."""
+
+    day: str
+    kind: str
+
+
+def dated(document: Document, today: date) -> Dated:
+    """What tells a document's age best: its own end, its own date, a year in its name, the day it came here."""
+    if ends := dates(document.text, today).ends:
+        return Dated(ends.isoformat(), "valid until")
+    text = document.text if len(document.text) <= HEAD + FOOT else document.text[:HEAD] + "\n" + document.text[-FOOT:]
+    said = (_day(match) for match in _STATED.finditer(text))
+    if past := [day for day in said if day is not None and day <= today]:
+        return Dated(max(past).isoformat(), "dated")
+    years = (int(year) for year in _NAMED.findall(f"{document.name} {document.title}"))
+    if named := [year for year in years if year <= today.year]:
+        return Dated(str(max(named)), "dated")
+    return Dated(datetime.fromisoformat(document.added_at).astimezone().date().isoformat(), "added")
 
 
 def _day(match: re.Match[str]) -> date | None:

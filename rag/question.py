@@ -1,7 +1,7 @@
 """What a question wants: its asking sentence, the shape of its answer, the words it is about.
 
 Takes   a question as a person wrote it, or any sentence.
-Gives   the sentence that asks, `fact`, `choice`, `list` or `steps`, and content words, crudely cut.
+Gives   the sentence that asks; `fact`, `choice`, `list` or `steps`; content words, crudely cut.
 Limits  English. A shape is a guess from the form of the question: it decides how much is quoted, never what is true.
 """
 
@@ -75,3 +75,16 @@ def stems(words: str) -> frozenset[str]:
     found = re.findall(r"[^\W\d_][\w'’-]*|\d+", words.lower())
     cut = (re.sub(r"(?:ing|ions?|ed|es|s|ly|ment|e)$", "", word) for word in found if not _SMALL.fullmatch(word))
     return frozenset(stem for stem in cut if len(stem) > 2 or stem.isdigit())
+
+
+_SAME = {
+    one: words.split()[0]
+    for words in ("expens reimburs claim", "buy purchas", "employe staff worker teammat", "laptop comput", "pay paid",
+                  "vacat holiday", "phon telephon mobil", "annual year")
+    for one in words.split()
+}  # fmt: skip
+
+
+def topic(words: str) -> frozenset[str]:
+    """Stems in which a few words that offices use for the same thing are one: staff and employees, buy and purchase."""
+    return frozenset(_SAME.get(stem, stem) for stem in stems(words))

@@ -19,6 +19,7 @@ PROSE_LIMIT = 300  # characters of at most two sentences
 WHOLE_LIMIT = 1200  # characters of a list, steps or a table row
 _BRIEF = 5  # words; a sentence of fewer ("No.", "On your last day.") is quoted with the one after it
 _INTRODUCES = re.compile(r"(?::|\b(?:following|below|these|as follows)\b[^.!?]*[.:]?)$", re.IGNORECASE)
+_STEP = re.compile(r"\s*(\d{1,3})[.)]\s")
 _CLAUSE = re.compile(r"[;:,)–—]\s")
 
 
@@ -101,6 +102,10 @@ def lead_in(text: str, found: list[Block], at: int) -> int:
 
 def _whole_list(text: str, found: list[Block], at: int, span: tuple[int, int]) -> tuple[int, int]:
     """The list with its lead-in; where that is too long, as many whole entries as fit and hold the span."""
+    first, last = run(text, found, at)
+    start = lead_in(text, found, first)
+    if found[last].end - start <= WHOLE_LIMIT:
+        return start, found[last].end
     block = found[at]
     start = lead_in(text, found, at)
     if block.end - start <= WHOLE_LIMIT:
@@ -111,6 +116,33 @@ def _whole_list(text: str, found: list[Block], at: int, span: tuple[int, int]) -
         last = max(n for n in range(inside[-1], len(rows)) if rows[n].end - start <= WHOLE_LIMIT)
         return start, rows[last].end
     return _run(text, rows, inside, span)
+
+
+def run(text: str, found: list[Block], at: int) -> tuple[int, int]:
+    """The first and the last block of the steps at `at`: numbers that go on after a paragraph are one list."""
+    first = last = at
+    while (after := _next_list(found, last, 1)) is not None and _goes_on(text, found[last], found[after]):
+        last = after
+    while (before := _next_list(found, first, -1)) is not None and _goes_on(text, found[before], found[first]):
+        first = before
+    return first, last
+
+
+def _next_list(found: list[Block], at: int, step: int) -> int | None:
+    """The list beside the one at `at`, with at most one paragraph between."""
+    for place in (at + step, at + 2 * step):
+        if not 0 <= place < len(found) or found[place].kind not in (TEXT, LIST):
+            return None
+        if found[place].kind == LIST:
+            return place
+    return None
+
+
+def _goes_on(text: str, one: Block, other: Block) -> bool:
+    """Is the number of the other list's first step the one after this list's last?"""
+    numbers = [_STEP.match(text[item.start : item.end]) for item in (items(text, one)[-1], items(text, other)[0])]
+    last, first = (int(number.group(1)) if number else 0 for number in numbers)
+    return 0 < last == first - 1
 
 
 def _run(text: str, rows: list[Item], inside: list[int], span: tuple[int, int]) -> tuple[int, int]:

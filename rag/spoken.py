@@ -29,7 +29,7 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:['’.&/-][^\W_]+)*")
-_NEGATION = re.compile(
+NEGATION = re.compile(
     r"\b(?:no|not|cannot|never|nobody|none|neither|nor|nothing|without|\w+n['’]t|prohibited|forbidden|unable|illegal|"
     r"ineligible|except|unless)\b",
     re.IGNORECASE,
@@ -38,7 +38,7 @@ _SPELT = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 )
-_VALUES = {word: str(value) for value, word in enumerate(_SPELT.split(" "))} | {
+VALUES = {word: str(value) for value, word in enumerate(_SPELT.split(" "))} | {
     "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90",
     "hundred": "100",
 }  # fmt: skip
@@ -105,9 +105,9 @@ class _Quoted:
         self._days = days(shown)
         for month in (_MONTHS[number - 1] for _, number, _ in self._days if number <= len(_MONTHS)):
             self._words |= {month, month[:3]}  # "October" stands in "2025-10-17"
-        self._negated = bool(_NEGATION.search(shown))
+        self._negated = bool(NEGATION.search(shown))
         self._statements = [
-            (stems(statement), bool(_NEGATION.search(statement)))
+            (stems(statement), bool(NEGATION.search(statement)))
             for quote in quotes
             for start, end in sentences(quote)
             for statement in [plain(quote[start:end])]
@@ -122,7 +122,7 @@ class _Quoted:
 
     def _flips(self, said: str) -> bool:
         """Is a negation spoken that its statement lacks, or left out of the statement that is repeated?"""
-        negated = bool(_NEGATION.search(said))
+        negated = bool(NEGATION.search(said))
         if negated and not self._negated:
             return True
         mine = stems(said)
@@ -146,8 +146,8 @@ def figures(text: str) -> set[tuple[str, str]]:
     for match in _NUMBER.finditer(text):
         found |= _figure(match.group(), text[match.end() : match.end() + 40])
     for match in re.finditer(r"[a-z]+", text.lower()):
-        if match.group() in _VALUES:
-            found |= _figure(_VALUES[match.group()], text[match.end() : match.end() + 40])
+        if match.group() in VALUES:
+            found |= _figure(VALUES[match.group()], text[match.end() : match.end() + 40])
     return found
 
 

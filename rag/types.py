@@ -205,6 +205,15 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """What one of several documents says that disagree, and of when that document is."""
+
+    citation: Citation
+    date: str  # ISO 8601: a day or a year
+    dated: str  # what the date is: "dated" or "valid until", as the document says, or "added" to the library
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What was said, and on what it rests. When `abstained`, `text` is the refusal and `nearest` lists up to three."""
 
@@ -222,6 +231,7 @@ class Answer:
     reason: str | None = None  # why it abstained, in one sentence for people
     notices: tuple[str, ...] = ()  # e.g. the outside endpoint failed and our own model answered
     query_side: str = ""  # name and hash of the tuned query side that embedded the question; "" without one
+    disagreement: tuple[Statement, ...] = ()  # where documents contradict each other: all sides, each cited too
     remembered: tuple[str, ...] = ()  # ids of the facts it used; their words stand in one place only, with the person
 
     def as_dict(self) -> dict[str, Any]:
@@ -245,6 +255,10 @@ class Answer:
         if self.abstained:
             result["nearest"] = cited(self.nearest)
             result["reason"] = self.reason
+        if self.disagreement:
+            result["disagreement"] = [
+                {**cited((said.citation,))[0], "date": said.date, "dated": said.dated} for said in self.disagreement
+            ]
         if self.query_side:
             result["query_side"] = self.query_side
         if self.remembered:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from rag.question import AUXILIARY, asked, stems
+from rag.question import AUXILIARY, asked, topic
 from rag.units import sentences
 
 Verdict = Literal["Yes", "No", ""]
@@ -89,20 +89,14 @@ _ASKER = re.compile(r"^\W*(?:\w+['’]?t?\s+)(?:i|we|you|one|it|there|my|our|you
 _ASKING = re.compile(rf"\W*(?:\w+,?\s+){{0,2}}?({AUXILIARY})\b\s*", re.I)
 
 # Said of everybody: a permission for these is one for whoever asks.
-_ALL = stems(
+_ALL = topic(
     "employees staff workers teammates members team people person everyone everybody anyone all users policy rules"
 )
-_PLAIN = stems("take bring carry receive make go give put want try start like know request obtain ask")  # verbs
-_DEEDS = stems(
+_PLAIN = topic("take bring carry receive make go give put want try start like know request obtain ask")  # verbs
+_DEEDS = topic(
     "allowed permitted prohibited forbidden required mandatory optional eligible entitled possible okay able "
     "necessary compulsory obliged must shall policy company"
 )
-_SAME = {
-    one: words.split()[0]
-    for words in ("expens reimburs claim", "buy purchas", "employe staff worker teammat", "laptop comput", "pay paid",
-                  "vacat holiday", "phon telephon mobil")
-    for one in words.split()
-}  # fmt: skip
 
 
 def verdict(question: str, quoted: str, *, about: str = "") -> Verdict:
@@ -119,8 +113,8 @@ def verdict(question: str, quoted: str, *, about: str = "") -> Verdict:
     said: Verdict = "Yes" if own.group(1).lower() == "yes" else "No"
     if found:
         return found
-    wanted = _topic(last) - _DEEDS
-    shared = len(wanted & (_topic(rest) | _topic(about)))
+    wanted = topic(last) - _DEEDS
+    shared = len(wanted & (topic(rest) | topic(about)))
     turned = _TURNED.search(last) or (_NEGATED.search(last) is not None)
     freed = said == "No" and _FREES.search(rest) and _MAY.search(last) and not _MUST.search(last)
     return said if asking and not turned and not freed and 2 * shared >= len(wanted) else ""
@@ -130,10 +124,6 @@ def without_own(quoted: str) -> str:
     """The quotation without a yes or no that answers another question than ours."""
     own = _OWN.match(quoted)
     return quoted[own.end() :] if own and quoted[own.end() :].strip() else quoted
-
-
-def _topic(words: str) -> frozenset[str]:
-    return frozenset(_SAME.get(stem, stem) for stem in stems(words))
 
 
 def _by_rules(last: str, quoted: str, about: str) -> Verdict:
@@ -154,8 +144,8 @@ def _of_sentence(last: str, sentence: str, about: str) -> Verdict:
     obliged = _MUST.search(last) and not _MAY.search(last) and not _NEGATED.search(sentence)
     if limits - (_DEADLINES if obliged else set()):
         return ""
-    wanted, said = _topic(last) - _DEEDS, _topic(sentence)
-    missing = wanted - said - (_topic(about) if len(wanted & said) > 0 else frozenset())
+    wanted, said = topic(last) - _DEEDS, topic(sentence)
+    missing = wanted - said - (topic(about) if len(wanted & said) > 0 else frozenset())
     verb = _main_verb(last)
     if missing - ({verb} if verb in _PLAIN or _DEONTIC.search(sentence) else set()) or not wanted & said:
         return ""
@@ -176,7 +166,7 @@ def _of_sentence(last: str, sentence: str, about: str) -> Verdict:
 
 def _whether_one_may(last: str, sentence: str, wanted: frozenset[str], verb: str) -> Verdict:
     order = _IMPERATIVE.match(sentence)
-    if order and order["never"] and verb and verb in _topic(order["verb"]):
+    if order and order["never"] and verb and verb in topic(order["verb"]):
         return "No"
     forbids, permits = _FORBIDS.search(sentence), _PERMITS.search(sentence)
     if _FREES.search(sentence):
@@ -199,7 +189,7 @@ def _whether_one_must(last: str, sentence: str, wanted: frozenset[str], verb: st
         ours = _speaks_of_asker(last, sentence[: frees.start()], wanted, passive=_DEONTIC.search(sentence))
         return "No" if ours and len(_NEGATED.findall(sentence)) <= 1 else ""
     if _NEGATED.search(sentence):
-        never = order is not None and order["never"] and verb and verb in _topic(order["verb"])
+        never = order is not None and order["never"] and verb and verb in topic(order["verb"])
         return "No" if never and "should" in last.lower() else ""
     if obliges:
         return (
@@ -207,15 +197,15 @@ def _whether_one_must(last: str, sentence: str, wanted: frozenset[str], verb: st
             if _speaks_of_asker(last, sentence[: obliges.start()], wanted, passive=_DEONTIC.search(sentence))
             else ""
         )
-    return "Yes" if order and verb and verb in _topic(order["verb"]) else ""
+    return "Yes" if order and verb and verb in topic(order["verb"]) else ""
 
 
 def _whether_it_is(sentence: str, wanted: frozenset[str], said: frozenset[str]) -> Verdict:
     """A plain statement of the same words, or its plain denial, with little besides."""
     if len(wanted) < 2 or len(said - wanted) > 4 or re.search(r"\b(?:may|can|could|should|would)\b", sentence, re.I):
         return ""
-    first = next((at.start() for at in re.finditer(r"\w+", sentence) if _topic(at.group()) & wanted), 0)
-    if _topic(sentence[:first]) - _ALL - _DEEDS:
+    first = next((at.start() for at in re.finditer(r"\w+", sentence) if topic(at.group()) & wanted), 0)
+    if topic(sentence[:first]) - _ALL - _DEEDS:
         return ""  # "In Lisbon, overtime is paid": true there
     denials = _NEGATED.findall(sentence)
     return "Yes" if not denials else "No" if len(denials) == 1 and not re.search(r"[;:,]", sentence) else ""
@@ -223,19 +213,19 @@ def _whether_it_is(sentence: str, wanted: frozenset[str], said: frozenset[str]) 
 
 def _speaks_of_asker(last: str, before: str, wanted: frozenset[str], *, passive: object) -> bool:
     """Is the one who may or must the one that was asked about? "Managers may" says nothing of others."""
-    subject = _topic(before)
+    subject = topic(before)
     if subject - wanted - _ALL - _DEEDS:
         return False
     if _ASKER.match(last) or passive:
         return True
-    named = _first_topic(last)
+    named = _first_named(last)
     return not subject or named in subject or named in _ALL
 
 
-def _first_topic(last: str) -> str:
+def _first_named(last: str) -> str:
     """The first content word after the auxiliary: who or what the question is about."""
     words = last.split()[1:]
-    return next((stem for word in words for stem in _topic(word)), "")
+    return next((stem for word in words for stem in topic(word)), "")
 
 
 def _main_verb(last: str) -> str:
@@ -247,5 +237,5 @@ def _main_verb(last: str) -> str:
         last,
         re.I,
     )
-    stem = _topic(found.group(1)) if found else frozenset()
+    stem = topic(found.group(1)) if found else frozenset()
     return next(iter(stem), "")

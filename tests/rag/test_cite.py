@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.cite import check, citation, distinct, widen
+from rag.cite import Documents, check, citation, distinct, widen
 from rag.types import Document, PageSpan, Passage
 
 TEXT = "# Head\n\nYou need:\n- a badge\n- a laptop\n- a phone\n\nLast words."
@@ -78,3 +78,22 @@ def test_a_widened_passage_is_exact_and_holds_the_narrow_one(text: str, start: i
     wide = widen(narrow, document(text))
     assert wide.start <= narrow.start <= narrow.end <= wide.end
     assert text[wide.start : wide.end] == wide.text
+
+
+def test_entries_that_a_quotation_leaves_out_are_counted_on_both_sides() -> None:
+    text = "Intro.\n\nYou need:\n" + "\n".join(f"- thing {n}\n  - detail" for n in range(9)) + "\n\nLast words."
+    whole = document(text)
+    shelf = Documents.__new__(Documents)
+    shelf._loaded = {1: whole}
+    part = passage(0, len(text), text)
+    start, end = text.index("- thing 3"), text.index("- thing 6") - 1
+    assert shelf.left_out(citation(part, start, end, 0.5), part) == 6
+    assert shelf.left_out(citation(part, text.index("- thing 0"), text.index("\n\nLast"), 0.5), part) == 0
+    assert shelf.left_out(citation(part, start, start + 9, 0.5), part) == 0  # one entry is no list
+    assert shelf.left_out(citation(part, 0, 6, 0.5), part) == 0
+
+
+def test_a_passage_with_the_first_steps_is_widened_to_all_of_them() -> None:
+    text = "To enrol:\n1. Open it.\n\nIt is online.\n\n2. Choose.\n\nAny will do.\n\n3. Sign.\n\nLast words."
+    wide = widen(passage(0, text.index("\n\nIt is"), text), document(text))
+    assert wide.text.endswith("3. Sign.")

@@ -71,6 +71,33 @@ def test_a_list_that_is_too_long_is_quoted_in_whole_entries() -> None:
     assert all(line.startswith("- entry") and "end" in line for line in quoted.split("\n"))
 
 
+STEPS = """To enrol:
+
+1. Open the portal.
+
+   The portal is on the intranet.
+
+2. Choose a plan.
+
+Plans differ by region.
+
+3. Sign.
+
+Other notes:
+
+1. Ask for help.
+"""
+
+
+def test_steps_that_go_on_after_a_paragraph_are_quoted_whole() -> None:
+    for needle in ("Open the portal", "Choose a plan", "Sign"):
+        quoted = around(needle, whole=True, page=STEPS)
+        assert quoted.startswith("To enrol:" if ":\n\n1" in quoted else "1. Open")
+        assert quoted.endswith("3. Sign.")
+    assert around("Ask for help", whole=True, page=STEPS).endswith("1. Ask for help.")
+    assert "Sign" not in around("Ask for help", whole=True, page=STEPS)
+
+
 def test_a_long_sentence_is_cut_between_words_and_keeps_the_span() -> None:
     page = "The rule, " + "which is long and winding, " * 20 + "allows exactly 42 cats, " + "and so on and on, " * 20
     quoted = around("42 cats", page=page)
@@ -103,6 +130,7 @@ def test_candidates_are_stretches_of_the_text(text: str) -> None:
         assert text[start:end].strip() == text[start:end] != ""
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1), st.integers(0, 50), st.integers(1, 50), st.integers(1, 40))
 def test_clipping_never_exceeds_its_limit(text: str, start: int, length: int, limit: int) -> None:
     left, right = clip(text, (0, len(text)), (start, start + length), limit)
