@@ -24,6 +24,7 @@ from trainer.formats import checksums
 
 MARK = "groundling.json"  # says what a folder is, where `config.json` belongs to another program's layout
 WRITTEN = {checksums.NAME, "config.json", "model.safetensors", "tokenizer.json", "README.md"}  # of older exports too
+INSIDE = {"query"}  # a folder with checksums of its own: the tuned query side of a candidate
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def refuse_strangers(folder: Path, kind: str) -> None:
         what = f"a model of kind {found!r}" if found else "something that no export wrote"
         raise CheckpointError(f"{folder} holds {what}; it is not replaced by one of kind {kind!r}: {other}")
     listed = set(checksums.read(folder)) if (folder / checksums.NAME).is_file() else set()
-    foreign = sorted({path.name for path in folder.iterdir()} - listed - WRITTEN)
+    foreign = sorted({path.name for path in folder.iterdir()} - listed - WRITTEN - INSIDE)
     if foreign:
         raise CheckpointError(f"{folder} also holds {', '.join(foreign[:5])}, which no export wrote: {other}")
 

@@ -1,4 +1,4 @@
-"""JSONL files, plain or `.xz`: a value a line, and an error that names the line.
+"""JSONL files, plain, `.xz` or `.gz`: a value a line, and an error that names the line.
 
 Takes   a path; blank lines are passed over.
 Gives   values with the number of their line, or objects alone.
@@ -7,8 +7,10 @@ Refuses a file that is missing, damaged or no UTF-8, and a line that is no JSON 
 
 from __future__ import annotations
 
+import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +19,9 @@ from trainer.errors import DataError
 
 
 def opened(path: Path) -> IO[str]:
-    """A file's text, unpacked where its name ends in .xz."""
+    """A file's text, unpacked where its name ends in .xz or .gz."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
     return lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
 
 
@@ -29,9 +33,9 @@ def numbered(path: Path) -> Iterator[tuple[int, Any]]:
                 if line.strip():
                     yield number, parsed(line, f"{path}, line {number}")
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; name a JSONL file, plain or .xz") from error
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); it must be UTF-8, compressed with xz if named so") from error
+        raise DataError(f"{path} is missing; name a JSONL file, plain, .xz or .gz") from error
+    except (lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}); it must be UTF-8, packed with xz or gzip if named so") from error
 
 
 def parsed(line: str, where: str) -> Any:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -76,6 +76,7 @@ def train(
     identity: Mapping[str, Any],
     weights: Mapping[str, float] | None = None,
     held: Batches | None = None,
+    each: Callable[[int, float], bool] | None = None,
 ) -> Path:
     """Run to `config.steps`; returns the folder of the last checkpoint, and leaves the model with its weights.
 
@@ -83,6 +84,7 @@ def train(
     weights: how much each term counts in the total; 1 where not named.
     held: micro-batches that are not learnt from (its step 0); their loss, looked at every `evaluate_every` steps,
         names the best checkpoint. Without them the smoothed training loss does.
+    each: told the number and the loss of every step that is read; where it says True the run saves and pauses.
     """
     if config.steps < 1:
         raise RecipeError(f"steps is {config.steps}; use at least 1")
@@ -120,6 +122,7 @@ def train(
             newest=newest,
             log=Log(folder, config, state, device, work=work),
             watch=Watch(config.patience),
+            each=each,
         )
         saved = run.go(batches, held)
         average.put(average.weights)
@@ -205,6 +208,7 @@ class Run:
     newest: Path | None  # checkpoint
     log: Log
     watch: Watch
+    each: Callable[[int, float], bool] | None = None  # told of every step; True asks for a pause
     due: bool = False  # a checkpoint, put off while the loss looks odd
     smoothed: float = 0.0  # training loss
 
@@ -227,7 +231,8 @@ class Run:
                 looked = self.look(kept) if kept and (state["step"] % config.evaluate_every == 0 or last) else None
                 self.log.step(Seen(learnt.means, norm, rate, looked))
                 over = 0 < config.minutes * 60 < time.monotonic() - began
-                paused = config.minutes > 0 and distributed.agree(over, self.step.device)
+                over = (self.each is not None and self.each(state["step"], learnt.loss)) or over
+                paused = (config.minutes > 0 or self.each is not None) and distributed.agree(over, self.step.device)
                 if self.worth_saving(looked, asked=paused or last):
                     self.save()
                 if paused:

@@ -18,7 +18,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -62,8 +62,8 @@ def of_command(plan: recipe.Recipe, given: Mapping[str, Any], overrides: Sequenc
     return synthesize(replace(plan, sections={**plan.sections, "synthesize": own}))
 
 
-def make(config: SynthesizeConfig) -> Path:
-    """Write the rows and their report; returns the rows' file."""
+def make(config: SynthesizeConfig, *, told: Callable[[float], None] | None = None) -> Path:
+    """Write the rows and their report; returns the rows' file. `told` hears after each shelf how far it is, 0 to 1."""
     check(config)
     total = passages.count(config.source)
     if not total:
@@ -76,6 +76,8 @@ def make(config: SynthesizeConfig) -> Path:
     progress = Progress(total, config.shelf, done=len(shelves) - len(left))
     for tally in results(left, config, work):
         progress.show(tally)
+        if told is not None:
+            told(progress.done / total)
     kept = joined(config.target, [work / f"{number:06d}.jsonl" for number in shelves])
     tallies = [json.loads((work / f"{number:06d}.json").read_text(encoding="utf-8")) for number in shelves]
     settings = {

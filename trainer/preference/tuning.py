@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,8 +91,12 @@ def tune(
     folder: Path,
     held: Sequence[Preference] = (),
     replay: Sequence[ReadingRow] = (),
+    each: Callable[[int, int, float], bool] | None = None,
 ) -> Tuned:
-    """Teach an encoder reader what people prefer; it is left on the CPU with the new weights. Run again, it goes on."""
+    """Teach an encoder reader what people prefer; it is left on the CPU with the new weights. Run again, it goes on.
+
+    each: told step, steps and loss after every step; where it says True the run saves and pauses.
+    """
     for part in (reader.encoder, *reader.encoder.layers):
         part.dropout = 0.0  # noise in both terms of a log-ratio would be learnt from
     reader.encoder.words.weight.requires_grad_(False)
@@ -102,7 +106,7 @@ def tune(
         plan = ReaderConfig(questions_per_step=count, length=config.length, seed=config.seed)
         again = PairBatches(replay, reader.encoder, plan)
     policy = SpanPolicy(reader.encoder, config.length)
-    return learn(reader, policy, preferences, config, folder=folder, held=held, again=again)
+    return learn(reader, policy, preferences, config, folder=folder, held=held, again=again, each=each)
 
 
 def learn(
@@ -114,6 +118,7 @@ def learn(
     folder: Path,
     held: Sequence[Preference] = (),
     again: PairBatches | None = None,
+    each: Callable[[int, int, float], bool] | None = None,
 ) -> Tuned:
     """The same for any model with a policy."""
     taught, out = usable(preferences, policy, config.sources)
@@ -143,6 +148,7 @@ def learn(
         folder=folder,
         identity=identity,
         weights={"span": config.replay_weight, "rank": config.replay_weight},
+        each=None if each is None else lambda step, loss: each(step, config.steps, loss),
     )
     model.cpu()
     after = {name: measures.measure(policy, model, reference, side) for name, side in sides.items() if side}

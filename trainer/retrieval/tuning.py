@@ -15,7 +15,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,7 @@ class Tuning:
         self.passages = Passages([pair for part in rows for pair in part])
         self.judged = Passages([*rows.held, *rows.held_general])  # what both sides are scored on
         self.base: dict[str, Floats] = {}  # vectors of held-out questions by the base
+        self.each: Callable[[int, float], bool] | None = None  # told of every step; True asks for a pause
 
     def prepare(self) -> None:
         """Embed what stays fixed, and score the base."""
@@ -112,7 +113,7 @@ class Tuning:
         return self.side.embed(self._held()[name], bf16=self.bf16)
 
     def train(self) -> bool:
-        """Rounds of training until the last, or until nothing is gained; False where `minutes` ended it before."""
+        """Rounds of training until the last, or until nothing is gained; False where `minutes` or `each` ended it before."""
         config, began = self.config, time.monotonic()
         batches = self._batches()
         losses = partial(contrast_losses, config=config)
@@ -128,6 +129,7 @@ class Tuning:
                 folder=self.folder,
                 identity=self._identity(),
                 weights={"drift": config.drift},
+                each=self.each,
             )
             state = checkpoint.read_state(last)
             if state["step"] < (len(rounds) + 1) * config.round_steps:

@@ -1,0 +1,102 @@
+"""What a run will take on this machine, from a few measured seconds; and what is settled once so that it stays equal.
+
+    base ─► one step learnt, a few questions read ─► seconds of each stage
+
+Takes   the base, how many rows the bundle has, the settings.
+Gives   seconds by stage. They steer one thing: where the whole would take longer than `most_minutes`, the reader gets
+        fewer steps, and the number is written down, so that a run that was stopped goes on with it.
+Limits  other programs, and longer rows than those measured, are not seen: watch the state file, which goes by the pace.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from trainer import files
+from trainer.chat import Source
+from trainer.improving import tuning
+from trainer.improving.mixing import Mixed
+from trainer.improving.replay import shipped
+from trainer.improving.settings import ImproveConfig
+from trainer.reader import reading_losses
+from trainer.step import Step, share
+
+QUESTIONS = 6  # of the step that is measured, and read
+
+
+class Pace(NamedTuple):
+    """What things cost here, in seconds."""
+
+    learn: float  # a question of a step
+    read: float  # a question with four sources
+
+
+def settled(path: Path, **chosen: Any) -> dict[str, Any]:
+    """What was chosen when the run began; the first time what is chosen now."""
+    if path.is_file():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    files.write_json(path, chosen)
+    return chosen
+
+
+def measure(base: Path, config: ImproveConfig) -> Pace:
+    """One step and a few questions, the second time each: the first pays for what is set up once."""
+    model = tuning.start(base)
+    model.bf16 = config.precision == "bf16"
+    rows = shipped()["measured"][:QUESTIONS]
+    batch = Mixed({"replay": rows}, model.encoder, config).step(0)
+    step = Step(lambda arrays, kind: reading_losses(model, arrays, kind), {}, torch.device("cpu"), config.precision)
+    spent = []
+    for _ in range(2):
+        began = time.monotonic()
+        step.backward(share(batch, 1))
+        middle = time.monotonic()
+        for row in rows:
+            model.read(row.question, [Source(*source) for source in row.sources])
+        spent.append((middle - began, time.monotonic() - middle))
+    questions = float(batch[0].counts["rank"])
+    return Pace(spent[1][0] / questions, spent[1][1] / len(rows))
+
+
+def seconds(pace: Pace, counts: Mapping[str, int], config: ImproveConfig) -> tuple[dict[str, float], int]:
+    """Seconds by stage, and the reader's steps; how many made questions survive their round trip is a guess."""
+    passages = min(counts["passages.train.jsonl"], config.most_passages) if config.synthetic else 0
+    made = min(round(0.25 * passages), config.most_synthetic)
+    judged = counts["rows.train.jsonl"] if config.judgements else 0
+    chosen = counts["preferences.train.jsonl"] if config.preferences and config.judgements else 0
+    measured = min(counts["rows.held.jsonl"], config.most_measured) + len(shipped()["measured"])
+    dev = len(shipped()["dev"]) + min(config.most_dev, (judged + made) // config.dev_one_in)
+    wanted = steps(judged, made, config)
+    looks = wanted / config.evaluate_every * dev * 0.3  # a look costs a third of learning
+    return {
+        "synthesise": passages * pace.read,
+        "retriever": (0.5 * (passages + 2_000) + 400) * pace.read if config.retriever else 0.0,
+        "reader": (wanted * config.questions_per_step + looks) * pace.learn,
+        "preference": 3 * 1.5 * chosen * pace.learn,
+        "evaluate": (4 * measured + dev) * pace.read,
+        "export": 3.0,
+    }, wanted
+
+
+def steps(judged: int, made: int, config: ImproveConfig) -> int:
+    """About how many steps the reader takes."""
+    if config.steps:
+        return config.steps
+    each = config.questions_per_step
+    wanted = max(judged * config.epochs / 0.4, made * config.synthetic_epochs / 0.3) / each
+    return max(config.least_steps, math.ceil(wanted))
+
+
+def most_steps(expected: Mapping[str, float], wanted: int, config: ImproveConfig) -> int:
+    """How many of the wanted steps of the reader the budget allows; 0 where it allows all."""
+    over = sum(expected.values()) - 60 * config.most_minutes
+    if over <= 0 or not expected["reader"]:
+        return 0
+    return max(config.least_steps, math.floor(wanted * max(0.0, 1 - over / expected["reader"])))
