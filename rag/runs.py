@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from rag.catalogue import now
-from rag.config import HOME, PREFIX, Settings
+from rag.config import Settings
+from rag.detached import apart as apart
+from rag.detached import environment, lives
 from rag.errors import NotFound, SettingsError
 from rag.lock import WriterLock, holder
 
@@ -174,6 +176,9 @@ class Runs:
         child = _started.get(self.of(number).resolve())
         if child is not None and child.poll() is not None:
             return False
+        with suppress(OSError, ValueError):
+            if not lives(int((self.of(number) / "process").read_text(encoding="ascii"))):
+                return False
         with suppress(ValueError, KeyError):
             age = datetime.fromisoformat(now()) - datetime.fromisoformat(str(state["asked_at"]))
             return age.total_seconds() < STARTS_WITHIN_S
@@ -222,6 +227,7 @@ class Runs:
                 "status": "starting", "asked_at": now(), "ended": None, "error": None, "outcome": None,
                 "stages": stages,
             })  # fmt: skip
+            (run.folder / "process").unlink(missing_ok=True)
             self._spawn(run.number, settings)
         return self._seen(run.number, holder(self.folder, LOCK))
 
@@ -262,26 +268,7 @@ class Runs:
                 **apart(),
             )  # fmt: skip
         _started[self.of(number).resolve()] = child
-
-
-def apart() -> dict[str, Any]:
-    """How a process is started that outlives ours and its terminal."""
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-        return {"creationflags": flags | subprocess.BELOW_NORMAL_PRIORITY_CLASS}
-    return {"start_new_session": True}
-
-
-def environment(settings: Settings, index: Path) -> dict[str, str]:
-    """The library's settings for a process; an endpoint and its key are read by it where we read them."""
-    given = {name: getattr(settings, name) for name in Settings.model_fields if name not in ("endpoint", "index")}
-    given["index"] = index.resolve()
-    given["model"] = settings.model.resolve()
-    if settings.query_side is not None and settings.query_side.is_dir():
-        given["query_side"] = settings.query_side.resolve()
-    ours = {PREFIX + name.upper(): str(value) for name, value in given.items() if value is not None}
-    paths = [str(HOME), os.environ.get("PYTHONPATH", "")]  # a checkout that is not installed finds itself
-    return os.environ | ours | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        (self.of(number) / "process").write_text(str(child.pid), encoding="ascii")  # the state is the child's to write
 
 
 # --- what lies in a run's folder --------------------------------------------------------------------------------------
