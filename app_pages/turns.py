@@ -40,7 +40,7 @@ def draw_turn(library: Library, turn: dict[str, Any], number: int, pressed: Pres
             draw_refusal(answer, number, pressed)
         else:
             st.html(prose.prose(answer["answer"]))
-            draw_quotations(answer["citations"], f"{number}", pressed)
+            draw_sides(answer, f"{number}", pressed)
         if pressed.citation is not None and pressed.answer is None:
             pressed.answer = answer  # its source was pressed
         for line in answer.get("notices", ()):
@@ -65,15 +65,36 @@ def draw_refusal(answer: dict[str, Any], number: int, pressed: Pressed) -> None:
         draw_quotations(answer["nearest"], f"{number}-nearest", pressed, numbered=False)
 
 
+def draw_sides(answer: dict[str, Any], key: str, pressed: Pressed) -> None:
+    """The quotations; where documents contradict each other, theirs side by side, each with its date."""
+    cited, sides = list(enumerate(answer["citations"], start=1)), answer.get("disagreement", ())
+    beside = {(side["document"], side["start"]): side for side in sides}
+    found = [(n, citation) for n, citation in cited if (citation["document"], citation["start"]) in beside]
+    for column, (n, citation) in zip(st.columns(len(found), gap="small") if found else (), found, strict=True):
+        side = beside[citation["document"], citation["start"]]
+        with column:
+            _draw_quotation(citation, n, key, pressed, when=f"{side['dated'].capitalize()} {prose.day(side['date'])}")
+    for n, citation in cited:
+        if (n, citation) not in found:
+            _draw_quotation(citation, n, key, pressed)
+
+
 def draw_quotations(citations: list[dict[str, Any]], key: str, pressed: Pressed, numbered: bool = True) -> None:
     """Each quotation in its card; the line under it names the source and opens it."""
     for n, citation in enumerate(citations, start=1):
-        with st.container(key=f"quote-{key}-{n}", gap=None):
-            st.html(prose.quotation(citation["quote"], n if numbered else None))
-            if st.button(
-                source_line(citation), key=f"open-{key}-{n}", type="tertiary", icon=":material/description:", wrap=True
-            ):
-                pressed.citation = citation
+        _draw_quotation(citation, n, key, pressed, numbered=numbered)
+
+
+def _draw_quotation(
+    citation: dict[str, Any], n: int, key: str, pressed: Pressed, *, numbered: bool = True, when: str = ""
+) -> None:
+    with st.container(key=f"quote-{key}-{n}", gap=None):
+        if when:
+            st.html(prose.plain(when, "caption"))
+        st.html(prose.quotation(citation["quote"], n if numbered else None))
+        label = source_line(citation)
+        if st.button(label, key=f"open-{key}-{n}", type="tertiary", icon=":material/description:", wrap=True):
+            pressed.citation = citation
 
 
 def source_line(citation: dict[str, Any]) -> str:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field, replace
 
 from rag import cite, generate, prompt, quote, remembered, spoken, wording
 from rag.audit import ASKED
+from rag.compose import Material, compose
 from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
-from rag.generate import Footnotes, SpanSpeaker, Spoken, open_speaker, stretches, whole
+from rag.generate import Footnotes, SpanSpeaker, open_speaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
 from rag.rerank import Alike, against, choose, confidence
@@ -43,6 +44,7 @@ from rag.types import (
     Searching,
     Span,
     Speaker,
+    Statement,
     Text,
 )  # fmt: skip
 
@@ -75,6 +77,7 @@ class Course:
     threshold: float = 0.0
     features: tuple[float, ...] = ()  # what the confidence rests on
     confidence: float = 0.0
+    disagreement: tuple[Statement, ...] = ()
     speaker: str = ""
     purpose: str = ASKED
     notices: list[str] = field(default_factory=list)
@@ -180,32 +183,11 @@ def _why_not(course: Course) -> str | None:
 
 def _composed(course: Course, own: SpanSpeaker) -> tuple[str, tuple[Citation, ...]]:
     """Our own words with the quotations they rest on, each found again in its document; none where they were not."""
-    for both in (True, False):
-        spoken = _compose(course, own, both=both)
-        citations = course.documents.confirmed(spoken.quotations, course.passages)
-        if spoken.said == 1 or len(course.documents.confirmed(spoken.quotations[: spoken.said], course.passages)) > 1:
-            break
-    return spoken.words, citations
-
-
-def _compose(course: Course, own: SpanSpeaker, *, both: bool) -> Spoken:
-    """Our own words, from the spans of the passages; spans count characters of the passages as they were read.
-
-    Their order stays; as scores they carry the reader's evidence, for what is quoted beside the best span must answer
-    too, not only resemble the question.
-    """
-    shifts = [hit.passage.start - wide.start for hit, wide in zip(course.hits, course.passages, strict=True)]
-    spans = [
-        Span(
-            span.passage,
-            span.start + shifts[span.passage],
-            span.end + shifts[span.passage],
-            course.reading.evidence[span.passage],
-        )
-        for span in course.reading.spans
-    ]
-    shares = [span.score for span in course.reading.spans] if both else []
-    return own.compose(course.standalone, spans, course.passages, shares=shares)
+    made = compose(
+        Material(course.standalone, course.hits, course.reading, course.passages, course.read, course.documents), own
+    )
+    course.disagreement = made.disagreement
+    return made.words, made.citations
 
 
 def _nearest(course: Course) -> tuple[Citation, ...]:
@@ -266,6 +248,10 @@ def _speak_outside(course: Course, outside: Speaker, words: str, citations: tupl
     if UNSUPPORTED in text:
         course.notices.append("Sentences marked [not in the sources] say figures, names or negations no passage holds.")
     confirmed = course.documents.confirmed(footnotes.quotations, course.passages) or citations
+    if course.disagreement:
+        course.notices.append(" ".join(words.split()))
+        sides = (said.citation for said in course.disagreement)
+        confirmed = tuple(cite.distinct((*confirmed, *sides), len(confirmed) + len(course.disagreement)))
     for number, cited in enumerate(confirmed, start=1):
         yield Quoted(number, cited)
     course.lap("speak")
@@ -304,6 +290,7 @@ def _finish(
         nearest=nearest,
         reason=reason,
         notices=tuple(course.notices),
+        disagreement=() if reason else course.disagreement,
         query_side=course.parts.embedder.query_side,
         remembered=tuple(fact.id for fact in course.recalled.facts),
     )

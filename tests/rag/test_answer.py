@@ -248,6 +248,98 @@ def test_a_list_that_the_passages_cut_is_answered_and_quoted_whole(
     assert all(tool in result.citations[0].quote for tool in tools)
 
 
+# --- documents that disagree, lists, yes and no -----------------------------------------------------------------------
+
+SHED = "How many bikes does the bicycle shed hold?"
+
+
+@pytest.fixture
+def sheds(parts: Parts, library: Library, tmp_path: Path) -> Iterator[Parts]:
+    """The library with two documents that contradict each other."""
+    for name, bikes, said in (("shed-2023.md", 24, ""), ("shed.md", 40, "\n\nLast updated: 2 May 2025")):
+        (tmp_path / name).write_text(f"# Bicycles\n\nThe bicycle shed holds {bikes} bikes.{said}\n", "utf-8")
+    library.add([tmp_path / "shed-2023.md", tmp_path / "shed.md"])
+    yield replace(library._parts(), reader=OverlapReader(), speaker=None)
+    for name in ("shed-2023.md", "shed.md"):
+        library.remove(name)
+
+
+def test_documents_that_contradict_each_other_are_shown_side_by_side_with_their_dates(
+    library: Library, sheds: Parts
+) -> None:
+    events = list(answer(sheds, SHED))
+    result = done(events)
+    first, *lines = result.text.split("\n")
+    assert first == "The documents disagree:"
+    assert {line[: line.index(" [")] for line in lines} == {
+        "- The bicycle shed holds 24 bikes. (shed-2023.md, dated 2023)",
+        "- The bicycle shed holds 40 bikes. (shed.md, dated 2 May 2025)",
+    }
+    assert {(said.citation.document, said.date, said.dated) for said in result.disagreement} == {
+        ("shed-2023.md", "2023", "dated"), ("shed.md", "2025-05-02", "dated")
+    }  # fmt: skip
+    assert tuple(said.citation for said in result.disagreement) == result.citations[:2]
+    for cited in result.citations:
+        assert library.document(cited.document, cited.version).text[cited.start : cited.end] == cited.quote
+    assert "".join(event.text for event in events if isinstance(event, Text)) == result.text
+    told = result.as_dict()["disagreement"]
+    assert {(side["document"], side["date"], side["dated"]) for side in told} == {
+        ("shed-2023.md", "2023", "dated"), ("shed.md", "2025-05-02", "dated")
+    }  # fmt: skip
+    assert sheds.audit.load(result.answer_id)["answer"]["disagreement"] == told
+
+
+def test_an_outside_model_that_picks_one_side_is_followed_by_both(sheds: Parts) -> None:
+    result = ask(replace(sheds, speaker=Outside("It holds 24 bikes [1].")), SHED)
+    assert result.text == "It holds 24 bikes [1]."
+    assert len(result.disagreement) == 2
+    assert {said.citation.document for said in result.disagreement} <= {cited.document for cited in result.citations}
+    assert any("disagree" in notice and "40 bikes" in notice for notice in result.notices)
+
+
+def test_where_documents_agree_nothing_is_said_of_it(parts: Parts) -> None:
+    assert "disagreement" not in ask(parts, LEAVE).as_dict()
+
+
+def test_a_list_too_long_to_quote_says_how_many_entries_are_left_and_where(
+    parts: Parts, library: Library, tmp_path: Path
+) -> None:
+    page = tmp_path / "tools.md"
+    tools = [f"- Tool {n:02} is meant for {'heavy ' * 12}work" for n in range(30)]
+    page.write_text("# Workshop\n\nThese tools may be borrowed:\n\n" + "\n".join(tools) + "\n", "utf-8")
+    library.add([page])
+    try:
+        result = ask(parts, "Which tools may be borrowed?")
+    finally:
+        library.remove("tools.md")
+    *shown, last = result.text.split("\n")
+    entries = [line for line in shown if line.startswith("- ")]
+    assert len(result.citations[0].quote) <= 1200
+    assert 1 < len(entries) < len(tools)
+    assert last == f"… and {len(tools) - len(entries)} more in tools.md."
+
+
+def test_steps_are_quoted_whole_and_a_yes_or_no_comes_first(parts: Parts, library: Library, tmp_path: Path) -> None:
+    page = tmp_path / "badge.md"
+    page.write_text(
+        "# Badges\n\nTo replace a badge:\n\n1. Report the badge as lost.\n\n   The desk is open all day.\n\n"
+        "2. Take a picture.\n\nPlain walls are best.\n\n3. Collect the badge.\n\nYou cannot lend your badge.\n", "utf-8",
+    )  # fmt: skip
+    library.add([page])
+    try:
+        steps = ask(parts, "How do I replace a badge?")
+        lent = ask(parts, "Can I lend my badge?")
+    finally:
+        library.remove("badge.md")
+    assert [line for line in steps.text.split("\n") if line[0].isdigit()] == [
+        "1. Report the badge as lost. The desk is open all day.",
+        "2. Take a picture. Plain walls are best.",
+        "3. Collect the badge.",
+    ]
+    assert lent.text == "No. You cannot lend your badge."
+    assert lent.citations[0].quote == "You cannot lend your badge."
+
+
 # --- an outside model as speaker --------------------------------------------------------------------------------------
 
 LEAVE = "How many days of annual leave do full-time employees have?"
