@@ -16,6 +16,7 @@ from app_pages import prose
 
 ANSWERED, REFUSED, DOWN = "#4f9473", "#d9a441", "#c2553d"  # each readable on light and dark
 QUIET = "#8b8f8a"
+SEVERAL = (ANSWERED, REFUSED, "#6d84c4", DOWN, "#9a6bb0", "#4aa3b5", QUIET)  # models side by side
 ROW = 30  # pixels of one bar and the space around it
 
 _QUIET = {"domain": False, "ticks": False, "title": None, "labelPadding": 6}
@@ -106,6 +107,134 @@ def curve(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: s
         },
     ]
     _draw({"layer": layers}, values, alt, height=160)
+
+
+def risk(points: Sequence[tuple[float, float]], here: tuple[float, float] | None, alt: str) -> None:
+    """Share answered against share wrong, in percent; a dot where the library stands with its present threshold."""
+    titles = ("Answered, % of all questions", "Wrong, % of the answers")
+    values = [{"x": x, "y": y} for x, y in points]
+    tooltip = [{"field": field, "title": title} for field, title in zip("xy", titles, strict=True)]
+    encoding = {
+        "x": {"field": "x", "type": "quantitative", "title": titles[0], "scale": {"domain": [0, 100]},
+              "axis": {"tickCount": 5}},
+        "y": {"field": "y", "type": "quantitative", "title": titles[1], "scale": {"zero": True},
+              "axis": {"tickCount": 5}},
+        "tooltip": tooltip,
+    }  # fmt: skip
+    line = {"type": "line", "color": ANSWERED, "interpolate": "step-after", "strokeWidth": 2}
+    layers: list[dict[str, Any]] = [{"mark": line, "encoding": encoding}]
+    if here:
+        dot = {"type": "point", "filled": True, "color": DOWN, "size": 110, "opacity": 1}
+        values_here = {"values": [{"x": here[0], "y": here[1]}]}
+        layers.append({"data": values_here, "mark": dot, "encoding": encoding})
+    _draw({"layer": layers}, values, alt, height=260)
+
+
+def ranges(rows: Sequence[tuple[str, str, float, float, float]], alt: str) -> None:
+    """Rows of (model, measure, percent, low, high): a dot with its interval for each model, measure by measure."""
+    names = list(dict.fromkeys(row[0] for row in rows))
+    values = [
+        {"model": model, "measure": measure, "value": value, "low": low, "high": high, "order": order}
+        for order, (model, measure, value, low, high) in enumerate(rows)
+    ]
+    measure = {
+        "field": "measure", "type": "nominal", "sort": {"field": "order"}, "axis": {**_QUIET, "labelLimit": 140},
+    }  # fmt: skip
+    apart = {"field": "model", "type": "nominal", "scale": {"domain": names}}
+    colour = {
+        "field": "model", "type": "nominal", "scale": {"domain": names, "range": list(SEVERAL)},
+        "legend": {"title": None, "orient": "top", "symbolType": "circle", "columns": 1, "labelLimit": 320},
+    }  # fmt: skip
+    percent = {"type": "quantitative", "scale": {"domain": [0, 100]}, "title": "Percent, with 95% intervals"}
+    tooltip = [
+        {"field": name, "title": title}
+        for name, title in (
+            ("model", "Model"),
+            ("measure", "Measure"),
+            ("value", "%"),
+            ("low", "from"),
+            ("high", "to"),
+        )
+    ]
+    shared = {"y": measure, "yOffset": apart, "color": colour, "tooltip": tooltip}
+    layers = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {**shared, "x": {**percent, "field": "low"}, "x2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
+            "encoding": {**shared, "x": {**percent, "field": "value"}},
+        },
+    ]
+    measures = len({row[1] for row in rows})
+    _draw({"layer": layers}, values, alt, height=measures * (22 + 14 * len(names)) + 30 * len(names) + 50)
+
+
+def thumbs(rows: Sequence[tuple[str, int, int]], alt: str) -> None:
+    """Rows of (when, up, down): thumbs up above the line, thumbs down below it."""
+    kinds = ("Up", "Down")
+    values = [
+        {"when": when, "kind": kind, "count": count, "drawn": count if kind == "Up" else -count}
+        for when, *counts in rows
+        for kind, count in zip(kinds, counts, strict=True)
+    ]
+    when = {
+        "field": "when", "type": "ordinal", "sort": None, "scale": {"domain": [when for when, *_ in rows]},
+        "axis": {**_QUIET, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 12},
+    }  # fmt: skip
+    colour = {
+        "field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": [ANSWERED, DOWN]},
+        "legend": {"title": None, "orient": "top", "symbolType": "circle"},
+    }  # fmt: skip
+    count = {
+        "field": "drawn", "type": "quantitative",
+        "axis": {**_QUIET, "tickMinStep": 1, "tickCount": 5, "labelExpr": "abs(datum.value)"},
+    }  # fmt: skip
+    tooltip = [{"field": "when", "title": "When"}, {"field": "kind", "title": "Thumbs"}, {"field": "count"}]
+    mark = {"type": "bar", "cornerRadius": 2, "size": 18}
+    _draw(
+        {"mark": mark, "encoding": {"x": when, "y": count, "color": colour, "tooltip": tooltip}},
+        values,
+        alt,
+        height=220,
+    )
+
+
+def scatter(
+    rows: Sequence[tuple[str, float, float]],
+    titles: tuple[str, str],
+    band: tuple[float, float],
+    line: float | None,
+    alt: str,
+) -> None:
+    """Rows of (name, x, y) as dots; a band where ordinary values of x lie, and a line where something changes."""
+    values = [{"name": name, "x": x, "y": y} for name, x, y in rows]
+    low, high = min([band[0], *(x for _, x, _ in rows)]), max([band[1], line or 0, *(x for _, x, _ in rows)])
+    scale = {"domain": [0.95 * low, 1.05 * high], "zero": False, "nice": False}
+    across = {"type": "quantitative", "title": titles[0], "scale": scale, "axis": {"tickCount": 6, "grid": False}}
+    up = {"field": "y", "type": "quantitative", "title": titles[1], "scale": {"zero": False}, "axis": {"tickCount": 5}}
+    tooltip = [
+        {"field": "name", "title": "Document"},
+        {"field": "x", "title": titles[0], "format": ".2f"},
+        {"field": "y", "title": titles[1], "format": ".2f"},
+    ]
+    layers: list[dict[str, Any]] = [
+        {
+            "data": {"values": [{"from": band[0], "to": band[1]}]},
+            "mark": {"type": "rect", "color": QUIET, "opacity": 0.14},
+            "encoding": {"x": {**across, "field": "from"}, "x2": {"field": "to"}},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "color": ANSWERED, "size": 60, "opacity": 0.8},
+            "encoding": {"x": {**across, "field": "x"}, "y": up, "tooltip": tooltip},
+        },
+    ]
+    if line is not None:
+        rule = {"type": "rule", "color": DOWN, "strokeWidth": 2, "strokeDash": [5, 4]}
+        here = {"values": [{"at": line}]}
+        layers.append({"data": here, "mark": rule, "encoding": {"x": {**across, "field": "at"}}})
+    _draw({"layer": layers}, values, alt, height=300)
 
 
 def _draw(spec: dict[str, Any], values: list[dict[str, Any]], alt: str, *, height: int) -> None:

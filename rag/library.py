@@ -41,6 +41,7 @@ from rag.keeping import Pinned as Pinned
 from rag.keeping import Retention as Retention
 from rag.measuring import Measuring
 from rag.opening import Opening
+from rag.promoting import Promoting
 from rag.types import (
     DEFAULT_COLLECTION,
     LOCAL_OWNER,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from rag.insight import Totals as Totals
     from rag.measuring import Gaps as Gaps
     from rag.measuring import Measurement as Measurement
+    from rag.measuring import Model as Model
     from rag.measuring import Outcome as Outcome
     from rag.measuring import QuestionSet as QuestionSet
     from rag.measuring import Trend as Trend
@@ -99,7 +101,7 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return outside.try_out(endpoint)
 
 
-class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measuring):
+class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings, *, promoted: bool = True) -> None:
@@ -134,6 +136,7 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         named: dict[str, Any] = {"collection": collection, "sync": sync, "access": access, "progress": progress}
         reports = ingest.ingest(self._parts(), files, **named) if files else []
         self._recheck_since(before)
+        reports = [self._with_models(report, collection) for report in reports]
         return reports + [one for path in given if is_address(path) for one in self.connect(path, **named)]
 
     def add_bytes(
@@ -153,14 +156,14 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         return report
 
     def remove(self, document: str, *, collection: str | None = None, person: str | None = None) -> FileReport:
-        """Take a document and its former versions out, and erase their words."""
+        """Take a document and its former versions out, and erase their words; `models` of the report learnt from it."""
         from rag import ingest
 
         before = self._catalogue.generation
         found = self._catalogue.document(document, collection=collection, person=person)
         report = ingest.remove(self._parts(), found, person=person)
         self._recheck_since(before)
-        return report
+        return self._with_models(report, found.collection)
 
     def documents(self, *, collection: str | None = None, person: str | None = None) -> list[Document]:
         """The current documents, by name; their text is not loaded."""
@@ -288,7 +291,7 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         """What is not as it must be, a line each; empty when all is well."""
         from rag import upkeep
 
-        return upkeep.problems(self._parts())
+        return [*upkeep.problems(self._mended_parts()), *self._model_problems()]
 
     def repair(self) -> list[str]:
         """Make the copies anew from the catalogue; says what was done, a line each."""

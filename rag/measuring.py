@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rag.figures import Outcome as Outcome
     from rag.figures import Point as Point
     from rag.gap import Gaps as Gaps
+    from rag.models import Model as Model
     from rag.parts import Parts
     from rag.quality import Measurement as Measurement
     from rag.question_sets import QuestionSet as QuestionSet
@@ -113,6 +114,12 @@ class Measuring:
         from rag import figures
 
         return figures.curve(run.rows)
+
+    def models(self) -> list[Model]:
+        """Every model this library could answer with: the base, its versions, candidates that stayed out."""
+        from rag import models
+
+        return models.models(self.path, self.settings.model)
 
     def feedback_trend(self, *, person: str | None = None) -> Trend:
         """Thumbs up and down over time, and by model."""

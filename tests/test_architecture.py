@@ -20,15 +20,15 @@ OURS = RAG + TRAINER + DOORS
 LAYERS = [
     {"", "types", "judgement", "errors", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit", "versions",
-     "leashed", "stoppable"},
+     "leashed", "stoppable", "detached"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "risk", "generate", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },
     {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
      "lessons", "split", "readable", "training_rows", "bundle_file", "runs", "outlook", "fitting", "calibrate",
-     "gap", "quality", "question_sets", "trend", "figures"},
+     "gap", "quality", "question_sets", "trend", "figures", "models"},
     {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring"},
     {"cli", "api", "mcp", "langchain", "llamaindex"},
 ]  # fmt: skip
@@ -37,7 +37,7 @@ NOUNS = LAYERS[0]
 GATES = {"chat", "tokenizer", "model", "encoder"}  # the fourth: docs/decisions/own-encoder.md
 READERS = {"encoder_reader", "reading"}  # what trains a reader also runs it; for rag.read alone, same page
 METER = {"ngrams"}  # what made a table also reads it; for rag.gap alone
-GATE_KEEPERS = {"prompt", "quote", "read", "generate", "rerank", "embed", "gap"}
+GATE_KEEPERS = {"prompt", "quote", "read", "speak", "rerank", "embed", "gap"}
 
 
 def imports(path: Path) -> Iterator[str]:
