@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import course, plots, prose
+from app_pages import course, models, plots, prose
 from rag.errors import GroundlingError
 from rag.library import Library, Outlook, Run
 
@@ -59,6 +59,7 @@ def main() -> None:
     draw_outlook(library, look(library), latest)
     if latest and not (latest.going_on or latest.resumable):
         course.draw(library, latest)
+    models.draw(library)
     draw_history(runs)
     draw_by_hand()
 

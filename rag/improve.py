@@ -35,14 +35,16 @@ from rag.stoppable import Stopped, stoppable
 
 if TYPE_CHECKING:
     from rag.bundle import Bundled
+    from rag.gate import GateReport
     from rag.parts import Parts
-    from rag.promote import GateReport
+    from rag.probing import Tell
 
 TRIES = 3  # documents that go while the training runs let it begin anew
 NOTED_EVERY_S = 1.0  # progress that nobody could follow is not written
 LOOK_S = 0.2  # between two looks at the training's process
 SAVES_WITHIN_S = 180.0  # how long it may take to finish a step and save
 ENDS_WITHIN_S = 20.0
+PARTS = 3  # of the gate: people's questions, probes, general questions
 CHOOSING = "choosing"  # the stage that a lineage names for rows that chose among models and taught none
 STOPPED = 130  # the exit code of a process that was asked to stop
 log = logging.getLogger("groundling.improve")
@@ -60,7 +62,9 @@ class Improvable(Protocol):
     def bundle(self, file: str | Path, *, person: str | None = None) -> Bundled:
         """Write what may be learnt from as one file."""
 
-    def promote(self, folder: Path, *, questions: Path | None = None, person: str | None = None) -> GateReport:
+    def promote(
+        self, folder: Path, *, questions: Path | None = None, tell: Tell | None = None, person: str | None = None
+    ) -> GateReport:
         """Measure a candidate against the current model, and let it answer if it is better."""
 
 
@@ -261,7 +265,23 @@ def _unlearnt(course: Course) -> list[dict[str, Any]]:
 def _gate(library: Improvable, course: Course) -> None:
     with course.stage("gate") as stage:
         questions = Path(course.asked.questions) if course.asked.questions else None
-        report = library.promote(course.folder / "candidate", questions=questions, person=course.asked.person)
+        report = library.promote(
+            course.folder / "candidate", questions=questions, tell=_told(course.pace(stage), stage),
+            person=course.asked.person,
+        )  # fmt: skip
         stage["detail"] = report.verdict
         course.state["outcome"] = report.as_dict()
     course.save(status="promoted" if report.promoted else "refused", ended=now())
+
+
+def _told(note: Callable[[int, int], None], stage: dict[str, Any]) -> Tell:
+    """Makes one count of what the gate tells of its parts: each of PARTS is asked of both models."""
+    seen: list[str] = []
+
+    def tell(what: str, done: int, total: int) -> None:
+        if what not in seen:
+            seen.append(what)
+        stage["detail"] = f"{what}: {done} of {total}"
+        note(round(1000 * (len(seen) - 1 + done / max(total, 1))), 1000 * max(2 * PARTS, len(seen)))
+
+    return tell

@@ -31,7 +31,8 @@ from typing import Any
 from rag.catalogue import now
 from rag.config import Settings
 from rag.detached import apart as apart
-from rag.detached import environment, lives
+from rag.detached import environment as environment
+from rag.detached import lives
 from rag.errors import NotFound, SettingsError
 from rag.lock import WriterLock, holder
 
