@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rag import workers
 from rag.errors import ModelError, need
 
 if TYPE_CHECKING:
@@ -34,13 +33,9 @@ NAME = "all-MiniLM-L6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # revision 1110a243, Apache-2.0
 MOST_TOKENS = 256  # what the model was trained with
 TOKENS_PER_BATCH = 2048  # padding included; larger batches fall out of the processor's cache
-MOST_WORKERS = 8  # threads that embed, one batch each at a time
-GAIN = 1.1  # bf16 must beat fp32 by this factor in the probe: a tie keeps the exact one
-PROBES = 4  # of each precision: together a second of one core
+SAMPLE = [list(range(1000, 1128))] * 2  # token ids, to try both precisions on
 
 Matrix = npt.NDArray[np.float32]
-_chosen: dict[str, str] = {}  # precision by probe, once a process
-_probing = threading.Lock()
 
 
 def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedder:
@@ -69,7 +64,7 @@ class MiniLM:
     def __init__(self, folder: Path | None = None, *, precision: str = "auto") -> None:
         """`precision`: auto (by probe), fp32 or bf16. `folder` replaces the package's; its weights must be the same."""
         self._folder = folder
-        self._asked = precision
+        self._asked, self._found = precision, "fp32"
         self._encoder: Any = None
         self._workers: Any = None
         self._loading = threading.Lock()
@@ -79,7 +74,7 @@ class MiniLM:
         """fp32 or bf16 once the weights are loaded, None before."""
         if self._encoder is None:
             return None
-        return _chosen.get("precision", "fp32") if self._asked == "auto" else self._asked
+        return self._found if self._asked == "auto" else self._asked
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """[texts, dimension], in the order of `texts`."""
@@ -129,9 +124,9 @@ class MiniLM:
 
                 encoder = Encoder.from_folder(folder)
                 encoder.tokenizer.enable_truncation(MOST_TOKENS)
-                self._workers = _start_workers()
+                self._workers = workers.apart("embed")
                 if self._asked == "auto":
-                    self._workers.submit(_choose, encoder).result()
+                    self._found = workers.precision(lambda bf16: _forward(encoder, SAMPLE, bf16=bf16), on=self._workers)
                 self._encoder = encoder
             return self._encoder
 
@@ -231,50 +226,6 @@ def _forward(encoder: Any, encoded: Sequence[Sequence[int]], *, bf16: bool) -> M
     pooled = (states * mask[:, :, None]).sum(1)  # as good as the mean: only its direction is kept
     rows: Matrix = torch.nn.functional.normalize(pooled, dim=1).numpy()
     return rows
-
-
-def _start_workers() -> ThreadPoolExecutor:
-    """Threads that compute alone, a batch each, instead of all cores in step on one batch.
-
-    Cores in step wait for each other in every layer: beside another busy program that was measured to be three times
-    slower than one core. A thread's number of cores is its own once it has computed something, but setting it also
-    changes the default of threads to come, which is put back.
-    """
-    import torch
-
-    cores = torch.get_num_threads()
-    count = min(cores, MOST_WORKERS)
-
-    def alone() -> None:
-        torch.get_num_threads()  # takes the default now, so that it does not overwrite the next line later
-        torch.set_num_threads(max(1, cores // count))
-
-    workers = ThreadPoolExecutor(count, thread_name_prefix="embed", initializer=alone)
-    started = threading.Barrier(count + 1)
-    for _ in range(count):
-        workers.submit(started.wait)
-    started.wait()
-    torch.set_num_threads(cores)
-    return workers
-
-
-def _choose(encoder: Any) -> None:
-    """Try both precisions on one batch, in turns, and keep the cheaper one for this process.
-
-    A worker's own processor time, not the clock: another program's load must not decide. The least of each counts,
-    because the first call sets up its kernels.
-    """
-    with _probing:
-        if "precision" in _chosen:
-            return
-        sample = [list(range(1000, 1128))] * 4
-        least = {"fp32": float("inf"), "bf16": float("inf")}
-        for _ in range(PROBES):
-            for name in least:
-                start = time.thread_time()
-                _forward(encoder, sample, bf16=name == "bf16")
-                least[name] = min(least[name], time.thread_time() - start)
-        _chosen["precision"] = "bf16" if least["fp32"] > GAIN * least["bf16"] else "fp32"
 
 
 def _packaged() -> Path:

@@ -6,7 +6,8 @@
 Takes   a model folder that `trainer export` or `trainer reader` wrote.
 Gives   a `Reader`: passages go in with their heading paths, spans come back as characters of the passages' texts.
 Refuses (ModelError) a missing folder, another format, damaged weights; the message names the folder and the next step.
-Threads one read uses all of torch's threads; two at once wait for each other, for together they would be slower.
+Threads one read uses all cores (workers.py); two at once wait for each other, for together they would be slower.
+Limits  a trunk's prompt holds eight passages: those after the first eight have evidence 0 and no spans.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rag import workers
 from rag.errors import ModelError
 from rag.rerank import FEATURES, WEIGHTS
 from rag.risk import Measured, measured
 from rag.types import Passage, Reader, Reading, Span
+
+if TYPE_CHECKING:
+    from trainer.chat import Found, Source
+    from trainer.reading import TrunkReader
 
 KINDS = ("encoder", "trunk")
 
@@ -33,6 +39,7 @@ class FolderReader:
         from trainer.chat import Source
 
         self.folder = folder
+        self.trunk: TrunkReader | None = None  # where the model is one: then it can speak too (speak.py)
         config = model_config(folder)
         try:
             if config["kind"] == "encoder":
@@ -40,15 +47,16 @@ class FolderReader:
 
                 model = EncoderReader.from_folder(folder)
                 self._read, self.threshold = model.read, model.threshold
-                model.bf16 = faster_in_bf16(
-                    lambda: model.read("Which?", [Source("", "one two three. " * 60)] * 4), model
-                )
-                self.precision = "bf16" if model.bf16 else "fp32"
+                pool = workers.apart("read")
+                self.precision = workers.precision(_trying(model), on=pool)
+                model.bf16, model.compute = self.precision == "bf16", pool.map
             else:
-                from trainer.reading import TrunkReader
-
-                trunk = TrunkReader.from_folder(folder)
-                self._read, self.threshold, self.precision = trunk.read, trunk.threshold, "fp32"
+                self.trunk = open_trunk(folder)
+                self._read, self.threshold, self.precision = (
+                    self._read_prompt,
+                    self.trunk.threshold,
+                    self.trunk.precision,
+                )
         except Exception as error:
             # Damaged weights fail in many ways (safetensors, json, torch): all mean the same to people.
             raise ModelError(
@@ -71,6 +79,14 @@ class FolderReader:
         with self._one_at_a_time:
             evidence, support, found = self._read(question, sources)
         return Reading(tuple(evidence), support, tuple(Span(*span) for span in found))
+
+    def _read_prompt(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
+        """A trunk's reading of the sources that its prompt holds."""
+        from trainer.chat import MOST_SOURCES
+
+        assert self.trunk is not None
+        evidence, support, found = workers.reading().submit(self.trunk.read, question, sources[:MOST_SOURCES]).result()
+        return [*evidence, *[0.0] * (len(sources) - len(evidence))], support, found
 
 
 def open_reader(folder: Path) -> Reader:
@@ -111,17 +127,27 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:8]
 
 
-def faster_in_bf16(run: Callable[[], object], model: object) -> bool:
-    """Whether reading in bfloat16 is at least a tenth faster here, by the faster of three short runs each."""
+def _trying(model: Any) -> Callable[[bool], object]:
+    """A small reading in either precision."""
+    from trainer.chat import Source
 
-    def best(bf16: bool) -> float:
-        model.bf16 = bf16  # type: ignore[attr-defined]
-        run()  # the first run pays for set-up
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - began)
-        return min(times)
+    def run(bf16: bool) -> object:
+        model.bf16 = bf16
+        return model.read("Which?", [Source("", "one two three. " * 30)] * 2)
 
-    return best(True) < 0.9 * best(False)
+    return run
+
+
+def open_trunk(folder: Path) -> TrunkReader:
+    """A trunk with the precision in which it reads fastest here."""
+    from trainer.chat import Source
+    from trainer.reading import TrunkReader
+
+    trunk = TrunkReader.from_folder(folder)
+
+    def run(bf16: bool) -> object:
+        trunk.precision = "bf16" if bf16 else "fp32"
+        return trunk.read("Which?", [Source("", f"one two {bf16}. " * 30)] * 2)
+
+    trunk.precision = workers.precision(run, on=workers.decoding())
+    return trunk

@@ -55,7 +55,7 @@ def replay(parts: Parts, answer_id: str) -> Replayed:
     if "question" not in asked:
         raise NotFound(f"{answer_id} is no answer but a change of the documents; `rag audit` tells them apart")
     person = next(entry.person for entry in parts.audit.entries(kind="answer") if entry.id == answer_id)
-    then = replace(parts, settings=parts.settings.but(**asked["settings"]))
+    then = replace(parts, settings=parts.settings.but(**asked["settings"]), speaker=None)
     history = [Message(*turn) for turn in asked["history"]]
     events = answer(
         then, asked["question"], history=history, collection=asked["collection"], person=person, purpose="replayed",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,7 +36,9 @@ from trainer.formats import checksums
 FORMAT = 1
 LONGEST_SPAN = 200  # tokens: a list with its items
 BATCH = 8  # pairs of like length read at a time: little padding, and their states stay in the cache
+Three = tuple[Tensor, Tensor, Tensor]
 TokenPair = tuple[list[int], list[int], list[tuple[int, int] | None]]  # ids, kinds, characters of each token
+Compute = Callable[[Callable[[list[TokenPair]], Three], list[list[TokenPair]]], Iterable[Three]]
 QUESTION_CHARACTERS = 600  # a longer question is cut: the source needs the room
 
 
@@ -46,6 +48,7 @@ class EncoderReader(nn.Module):
     name: str = "encoder"
     threshold: float = 0.5
     bf16: bool = False  # read in bfloat16: faster where the processor has it
+    compute: Compute = map  # batches one after the other; who serves may have each computed by a thread of its own
     settings: dict[str, Any]
 
     def __init__(self, encoder: Encoder) -> None:
@@ -124,9 +127,9 @@ class EncoderReader(nn.Module):
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]))
         evidence = torch.zeros(len(pairs))
         found: list[Found] = []
-        for at in range(0, len(order), BATCH):
-            part = order[at : at + BATCH]
-            start, end, logits = self.logits([pairs[i] for i in part])
+        parts = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
+        batches = self.compute(self.logits, [[pairs[i] for i in part] for part in parts])
+        for part, (start, end, logits) in zip(parts, batches, strict=True):
             for row, i in enumerate(part):
                 # Two witnesses: the evidence head, and how far the best span stands above the null at [CLS].
                 evidence[i] = (logits[row] + above_null(start[row], end[row])) / 2
@@ -135,6 +138,7 @@ class EncoderReader(nn.Module):
         ranked = [span._replace(score=span.score * shares[span.source]) for span in found]
         return shares[:-1], 1.0 - shares[-1], sorted(ranked, key=lambda span: -span.score)
 
+    @torch.inference_mode()
     def logits(self, pairs: Sequence[TokenPair]) -> tuple[Tensor, Tensor, Tensor]:
         """Pad the pairs to one length and run them: start and end [pairs, time], evidence [pairs]."""
         longest = max(len(pair[0]) for pair in pairs)

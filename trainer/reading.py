@@ -2,6 +2,7 @@
 
     folder ─► TrunkReader.read(question, sources) ─► evidence of each source, support, spans as characters
                          .say(question, sources, spans) ─► words, greedily, one token a step
+                         .speak(read, choose) ─► tokens that `choose` picks from the logits
 
 Takes   a model folder (`export.py` writes it) and the same `Source`s that training rendered. `SourceReader` is the
         protocol that `evaluate.py` scores: the encoder reader answers it too.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -57,13 +58,15 @@ class Read(NamedTuple):
 class TrunkReader:
     """A trunk that is ready to serve. Threads wait for each other: they share what was read last."""
 
+    precision: str = "fp32"  # in which prompts are read: bf16 is faster where the processor has it; words are fp32
+
     def __init__(self, model: Transformer, words: Tokenizer, *, name: str = "trunk", threshold: float = 0.5) -> None:
         if model.config.vocabulary != words.size:
             raise CheckpointError(f"the weights know {model.config.vocabulary} tokens, tokenizer.json {words.size}")
         self.model, self.words = model.eval(), words
         self.name, self.threshold = name, threshold
         self._last: Read | None = None
-        self._one_at_a_time = threading.Lock()
+        self._reading, self._speaking = threading.Lock(), threading.Lock()
 
     @classmethod
     def from_folder(cls, path: Path) -> TrunkReader:
@@ -81,8 +84,7 @@ class TrunkReader:
     def read(self, question: str, sources: Sequence[Source]) -> tuple[list[float], float, list[Found]]:
         """Evidence of each source (0..1), support of an answer (0..1), at most 20 spans, best first."""
         prompt = self.prompt(question, sources)
-        with self._one_at_a_time:
-            states = self.take_in(prompt.ids).states  # [time, width]
+        states = self.take_in(prompt.ids).states  # [time, width]
         heads, asked = self.model.heads, self.tensor(chat.asked(prompt.ids, self.words))
         states = self.model.reading(states[None], asked)[0]  # [time, width]
         marks = [placed.mark for placed in prompt.sources]
@@ -98,28 +100,47 @@ class TrunkReader:
         words rest on them. Without spans, nothing that `read` has just read is read again.
         """
         kept = [sources[i] for i in sorted({span.source for span in spans})] or list(sources)
-        prompt = self.prompt(question, kept)
         said: list[int] = []
-        with self._one_at_a_time:
-            read = self.take_in(prompt.ids)
-            state = read.states[-1]  # [width]
-            while len(said) < SPOKEN - 1:
-                token = int(self.model.logits(state).argmax())
-                if token in (self.words.quote, self.words.end, self.words.none):
-                    break
-                said.append(token)
-                state = self.model(self.tensor([token]), cache=read.cache)[0, -1]
-            read.cache.length = len(prompt.ids)  # the spoken tokens are forgotten, what was read is kept
+
+        def choose(logits: Tensor) -> int | None:
+            token = int(logits.argmax())
+            if token in (self.words.quote, self.words.end, self.words.none):
+                return None
+            said.append(token)
+            return token
+
+        self.speak(self.take_in(self.prompt(question, kept).ids), choose)
         return self.words.decode(said).strip()
 
+    @torch.inference_mode()
+    def speak(self, read: Read, choose: Callable[[Tensor], int | None], *, most: int = SPOKEN - 1) -> None:
+        """After what was read say the token that `choose` picks from logits [vocabulary], again and again, until None.
+
+        What was read is kept; the spoken tokens are forgotten.
+        """
+        with self._speaking:
+            state = read.states[-1]  # [width]
+            try:
+                for _ in range(most):
+                    token = choose(self.model.logits(state))
+                    if token is None:
+                        break
+                    state = self.model(self.tensor([token]), cache=read.cache)[0, -1]
+            finally:
+                read.cache.length = len(read.ids)
+
+    @torch.inference_mode()
     def take_in(self, ids: tuple[int, ...]) -> Read:
         """One pass over the prompt, each token seeing all others; the last one again costs nothing."""
-        if self._last is None or self._last.ids != ids:
-            self._last = None  # frees the old cache before the new one is made
-            cache = Cache(self.model.config, capacity=len(ids) + SPOKEN, like=self.model.norm.weight)
-            states = self.model(self.tensor(ids), causal=False, cache=cache)[0]  # [time, width]
-            self._last = Read(ids, cache, states)
-        return self._last
+        with self._reading:
+            if self._last is None or self._last.ids != ids:
+                self._last = None  # frees the old cache before the new one is made
+                cache = Cache(self.model.config, capacity=len(ids) + SPOKEN, like=self.model.norm.weight)
+                device = self.model.embed.weight.device.type
+                with torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+                    states = self.model(self.tensor(ids), causal=False, cache=cache)[0]  # [time, width]
+                self._last = Read(ids, cache, states.float())
+            return self._last
 
     def prompt(self, question: str, sources: Sequence[Source]) -> Prompt:
         """The prompt, with room left for the answer."""

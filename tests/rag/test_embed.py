@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import embed
+from rag import embed, workers
 from rag.config import Settings
 from rag.embed import MiniLM, open_embedder
 from rag.errors import ModelError
@@ -58,12 +58,12 @@ def test_bf16_stays_within_a_thousandth_of_fp32(minilm: MiniLM) -> None:
 
 
 def test_the_precision_is_chosen_by_a_probe_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed, "_chosen", {})
+    monkeypatch.setattr(workers, "_chosen", {})
     first = MiniLM()
     assert first.precision is None  # nothing is loaded before the first text
     first.embed(["text"])
     assert first.precision in ("fp32", "bf16")
-    embed._chosen["precision"] = "kept"
+    workers._chosen["precision"] = "kept"
     second = MiniLM()
     second.embed(["text"])
     assert second.precision == "kept"
