@@ -47,6 +47,7 @@ class Wanted(NamedTuple):
     audience: tuple[str, ...] = ()  # empty: everybody of the library
     collection: str | None = None
     passages: bool = True  # also the passages nobody judged
+    seed: str = ""  # of the first choice of sides; empty: the library's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,9 @@ def _gathered(parts: Parts, wanted: Wanted, generation: int) -> _Course:
             left_out[str(why)] += 1
     agreed = training_rows.settled(found)
     left_out[CONTRADICTED] += len(found) - len(agreed)
-    sides = split(catalogue, list(readable.documents), _together(agreed), {lesson.home for lesson in agreed})
+    homes = {lesson.home for lesson in agreed}
+    share = parts.settings.held_out
+    sides = split(catalogue, list(readable.documents), _together(agreed), homes, share=share, seed=wanted.seed)
     seen = [lesson for lesson in agreed if not _everywhere(lesson, sides)]
     left_out[EVERYWHERE] += len(agreed) - len(seen)
     kept = capped(catalogue, seen, share=parts.settings.influence)

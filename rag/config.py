@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     conversation_days: int = Field(default=0, ge=0)  # the longest that conversations stay after a turn; 0: for ever
     audit_keeps_purged: bool = False  # whether the audit keeps the words of answers when their conversation goes
     influence: float = Field(default=0.25, gt=0, le=1)  # most of a training bundle's judgements from one person
+    held_out: float = Field(default=0.2, gt=0, lt=1)  # share of the documents that measure models and never teach one
     speaker: Speaks = "auto"  # who words answers: rules (span), a trunk, the endpoint; auto: an endpoint if set, or span
     trunk: Path | None = None  # folder of the trunk that speaks; None: `model`, where that is one
     generation: Generation = Generation()

@@ -8,6 +8,7 @@
     ├── IndexDamaged       the index folder is damaged, busy or of another release
     ├── NotFound           a document, answer or conversation does not exist (or may not be read)
     ├── ModelError         a model folder is damaged or of another release
+    ├── TooFew             there is too little to measure or to learn from
     └── EndpointError      an outside model did not answer
 
 A message names the value, the rule and the next step: it is read by someone who cannot see the code.
@@ -49,6 +50,10 @@ class NotFound(GroundlingError):
 
 class ModelError(GroundlingError):
     """A model folder is damaged or of another release."""
+
+
+class TooFew(GroundlingError):
+    """There is too little to measure or to learn from."""
 
 
 class EndpointError(GroundlingError):

@@ -146,15 +146,17 @@ class Judging:
         audience: Sequence[str] = (),
         collection: str | None = None,
         passages: bool = True,
+        seed: str = "",
         person: str | None = None,
     ) -> Bundled:
         """Write accepted judgements and passages as one file for training (docs/judgements.md).
 
         It holds what everybody of the library may read, or with `audience` what all the named persons may.
+        `seed` draws the documents that are held out, as long as no bundle has decided it.
         """
         from rag import bundle
 
-        wanted = bundle.Wanted(tuple(audience), collection, passages)
+        wanted = bundle.Wanted(tuple(audience), collection, passages, seed)
         return bundle.write(self._parts(), Path(file), wanted, person=person or LOCAL_OWNER)
 
     def _parts(self) -> Parts:

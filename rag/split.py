@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 from rag.catalogue import Catalogue
 
-HELD = 0.2  # share of the documents
 EVERYWHERE = 8  # documents that share a passage before it may count as standing everywhere
 _KEYS = """
     select k.key, p.document_id, p.id from near_keys k join passages p on p.id = k.passage_id
@@ -41,10 +40,19 @@ class Split:
     everywhere: frozenset[int]
 
 
-def split(catalogue: Catalogue, documents: Sequence[int], together: Iterable[Sequence[int]], judged: set[int]) -> Split:
+def split(
+    catalogue: Catalogue,
+    documents: Sequence[int],
+    together: Iterable[Sequence[int]],
+    judged: set[int],
+    *,
+    share: float,
+    seed: str = "",
+) -> Split:
     """Choose a side for each document. `together` have to stand on one side; `judged` have rows of their own.
 
-    Of judged and of other documents about HELD are held out each, so that a small library too has something to measure.
+    Of judged and of other documents about `share` are held out each, so that a small library has something to measure.
+    `seed` draws otherwise than the library's own id does, where nothing was decided yet.
     """
     shared, passages = _shared(catalogue, documents)
     limit = max((len(found) for found in shared.values()), default=0)
@@ -60,7 +68,7 @@ def split(catalogue: Catalogue, documents: Sequence[int], together: Iterable[Seq
     sides: dict[int, bool] = {}
     for wanted in (True, False):
         some = [family for family in families if bool(judged & set(family)) is wanted]
-        for family, held in zip(some, _sides(catalogue.library_id, some, before), strict=True):
+        for family, held in zip(some, _sides(seed or catalogue.library_id, some, before, share), strict=True):
             sides |= dict.fromkeys(family, held)
     return Split(sides, everywhere)
 
@@ -97,7 +105,7 @@ def _families(documents: Sequence[int], ties: Iterable[Sequence[int]]) -> list[l
     return list(families.values())
 
 
-def _sides(seed: str, families: Sequence[Sequence[int]], before: Mapping[int, bool]) -> Iterator[bool]:
+def _sides(seed: str, families: Sequence[Sequence[int]], before: Mapping[int, bool], share: float) -> Iterator[bool]:
     """Held out or not, for each family: as before, else by chance that is the same each time, up to the share."""
     chosen: dict[int, bool] = {}
     for number, family in enumerate(families):
@@ -106,7 +114,7 @@ def _sides(seed: str, families: Sequence[Sequence[int]], before: Mapping[int, bo
             chosen[number] = all(known)  # one that was learnt from is enough
     fresh = [number for number in range(len(families)) if number not in chosen]
     fresh.sort(key=lambda number: hashlib.sha256(f"{seed} {min(families[number])}".encode()).digest())
-    wanted = HELD * sum(map(len, families))
+    wanted = share * sum(map(len, families))
     held = sum(len(families[number]) for number, side in chosen.items() if side)
     for number in fresh:
         chosen[number] = held + len(families[number]) / 2 <= wanted

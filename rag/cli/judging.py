@@ -214,13 +214,16 @@ def export(
     influence: Annotated[
         float | None, typer.Option(help="Most of a bundle from one person.", show_default="0.25")
     ] = None,
+    held_out: Annotated[
+        float | None, typer.Option(help="Share of the documents kept to measure models.", show_default="0.2")
+    ] = None,
     passages: Annotated[bool, typer.Option(help="Bundle passages nobody judged too.")] = True,
     model: Model = None,
     index: Index = None,
     json: Json = False,
 ) -> None:
     """Write the judgements as JSONL, or with --bundle what was accepted, with passages, as one file for training."""
-    with library(index, model=model, influence=influence) as opened:
+    with library(index, model=model, influence=influence, held_out=held_out) as opened:
         if bundle is not None:
             made = opened.bundle(bundle, audience=audience or (), collection=collection, passages=passages)
             if json:

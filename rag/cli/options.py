@@ -53,10 +53,11 @@ def library(
     model: Path | None = None,
     strictness: str | None = None,
     influence: float | None = None,
+    held_out: float | None = None,
     existing: bool = True,
 ) -> Library:
     """Open the library. `existing` refuses a folder without one: a misspelt path is no empty library."""
-    settings = Settings(index=index, model=model, strictness=strictness, influence=influence)
+    settings = Settings(index=index, model=model, strictness=strictness, influence=influence, held_out=held_out)
     if existing and not (settings.index / "catalogue.db").is_file():
         raise SettingsError(
             f"{settings.index}: no library there. Make one: rag add FOLDER --index {settings.index}, "

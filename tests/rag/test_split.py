@@ -36,9 +36,14 @@ def library(catalogue: Catalogue, count: int, *more: str) -> list[int]:
 
 
 def sides(
-    catalogue: Catalogue, documents: Sequence[int], *together: Sequence[int], judged: Sequence[int] = ()
+    catalogue: Catalogue,
+    documents: Sequence[int],
+    *together: Sequence[int],
+    judged: Sequence[int] = (),
+    share: float = 0.2,
+    seed: str = "",
 ) -> Split:
-    return split(catalogue, documents, together, set(judged))
+    return split(catalogue, documents, together, set(judged), share=share, seed=seed)
 
 
 def test_about_a_fifth_is_held_out_and_always_the_same(catalogue: Catalogue) -> None:
@@ -47,6 +52,17 @@ def test_about_a_fifth_is_held_out_and_always_the_same(catalogue: Catalogue) -> 
     assert sum(found.held.values()) == 4
     assert found == sides(catalogue, documents)
     assert not found.everywhere
+
+
+def test_the_share_is_as_asked_and_another_seed_draws_others(catalogue: Catalogue) -> None:
+    documents = library(catalogue, 20)
+    found = sides(catalogue, documents, share=0.5)
+    assert sum(found.held.values()) == 10
+    drawn = {tuple(sides(catalogue, documents, share=0.5, seed=seed).held.values()) for seed in "123456"}
+    assert len(drawn) > 1
+    for document, held in found.held.items():
+        remember(catalogue, document, held=held)
+    assert sides(catalogue, documents, share=0.5, seed="1") == found, "what was decided stays"
 
 
 def test_near_copies_stand_on_one_side_and_so_do_their_copies(catalogue: Catalogue) -> None:
