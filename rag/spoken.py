@@ -21,7 +21,7 @@ from rag.question import stems
 from rag.units import sentences
 
 _NUMBER = re.compile(r"(?<![\w.,])[$€£¥]?\d+(?:[.,:/]\d+)*(?![\d])")
-_UNIT = re.compile(
+UNIT = re.compile(
     r"[\s-]*(?:(?:business|working|calendar|full|consecutive|paid|US|billable)[\s-]+)?"
     r"(percent|%|[kmgt]b\b|seconds?|minutes?|mins?|hours?|hrs?\b|days?|weeks?|months?|quarters?|years?|miles?|"
     r"kilomet(?:er|re)s?|km\b|met(?:er|re)s?\b|feet\b|kilograms?|kg\b|pounds?|grams?\b|lit(?:er|re)s?|degrees?|"
@@ -154,7 +154,7 @@ def figures(text: str) -> set[tuple[str, str]]:
 def _figure(number: str, after: str) -> set[tuple[str, str]]:
     value = number.lstrip("$€£¥").replace(",", "")
     money = number[0] if number[0] in "$€£¥" else ""
-    unit = _UNIT.match(after)
+    unit = UNIT.match(after)
     stem = re.sub(r"s$", "", unit.group(1).lower()) if unit else ""
     stem = {"%": "percent", "min": "minute", "hr": "hour"}.get(stem, stem)
     return {(value, "")} | ({(value, money)} if money else set()) | ({(value, stem)} if stem else set())

@@ -18,6 +18,7 @@ from rag import quote
 from rag.question import asked as asked  # one door for all that speaks of questions and words
 from rag.question import shape as shape
 from rag.question import stems as stems
+from rag.spoken import NEGATION, UNIT
 from rag.units import LIST, ROW, blocks, entries, kind_of, sentences, strip
 from rag.verdict import verdict, without_own
 
@@ -37,20 +38,23 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     """The short answer for a span of a passage's text; `about` are the headings that the passage stands under."""
     wanted = shape(question)
     span = _whole_words(text, span)
-    start, end = quote.expand(text, *span, whole=wanted in ("list", "steps"))
+    lead = _lead(text, span)
+    led = lead is not None and (wanted == "choice" or NEGATION.search(text[lead[0] : lead[1]]) is not None)
+    start, end = quote.expand(text, *span, whole=led or wanted in ("list", "steps"))
     quoted = text[start:end]
+    if lead and led and wanted in ("fact", "choice") and start <= lead[0] and _one_entry(text, span):
+        words = tidy(f"{text[lead[0] : lead[1]].rstrip(' :')}: {text[slice(*_entry(text, (start, end), span))]}")
+        if len(words.split()) <= WORDS:
+            return Said(_decided(question, words, about) if wanted == "choice" else words, start, end)
     if any(block.kind == LIST for block in blocks(quoted)):
         several = sum(kind_of(line) == LIST for line in quoted.split("\n")) > 1
         if several and (wanted != "fact" or not _one_entry(text, span) or _needs_list(text, (start, end), span)):
-            lead = verdict(question, _announced(text, (start, end), span), about=about) if wanted == "choice" else ""
-            return Said(f"{lead}.\n{layout(quoted)}" if lead else layout(quoted), start, end)
+            return Said(layout(quoted), start, end)
     inside = max(span[0], start), min(max(span[1], span[0] + 1), end)
     if inside[0] >= inside[1]:
         inside = start, end  # the span stood in a heading, the words are under it
     words = _words(text, _entry(text, (start, end), inside), inside, policy)
-    if wanted == "choice":
-        words = _decided(question, words, about)
-    return Said(words, start, end)
+    return Said(_decided(question, words, about) if wanted == "choice" else words, start, end)
 
 
 def _decided(question: str, words: str, about: str) -> str:
@@ -62,12 +66,18 @@ def _decided(question: str, words: str, about: str) -> str:
     return f"{lead}. {reason}" if lead else reason
 
 
-def _announced(text: str, quoted: tuple[int, int], span: tuple[int, int]) -> str:
-    """The entry that holds the span, after the line that announces its list: one sentence for those who decide."""
-    left, right = _entry(text, quoted, span)
-    lead = text[quoted[0] : left].split("\n")[0] if left > quoted[0] else ""
-    announced = lead.rstrip(": ") if quote.introduces(lead) and kind_of(lead) != LIST else ""
-    return " ".join(f"{announced} {text[left:right]}".split())
+def _lead(text: str, span: tuple[int, int]) -> tuple[int, int] | None:
+    """The line that announces the entry in which the span stands: "You may not bring:" must not be lost with it."""
+    found = blocks(text)
+    at = next((n for n, block in enumerate(found) if block.kind == LIST and block.start <= span[0] < block.end), None)
+    if at is None:
+        return None
+    rows = [row for row in entries(text, found[at]) if row.start <= span[0]]
+    parent = next((row for row in reversed(rows[:-1]) if row.indent < rows[-1].indent), None)
+    if parent is not None:
+        return (parent.body, parent.end) if quote.introduces(text[parent.body : parent.end]) else None
+    start = quote.lead_in(text, found, at)
+    return (start, found[at - 1].end) if start < found[at].start else None
 
 
 def together(question: str, first: str, second: str) -> bool:
@@ -90,6 +100,12 @@ def _whole_words(text: str, span: tuple[int, int]) -> tuple[int, int]:
     while end < len(text) and end > start and not text[end - 1].isspace() and not text[end].isspace():
         end += 1
     return start, end
+
+
+def _with_unit(text: str, unit: tuple[int, int], span: tuple[int, int]) -> tuple[int, int]:
+    """A span that ends in a number, with the unit after it: "15" says less than "15 days"."""
+    found = UNIT.match(text, span[1], unit[1]) if text[span[0] : span[1]][-1:].isdigit() else None
+    return (span[0], found.end()) if found else span
 
 
 def _entry(text: str, unit: tuple[int, int], span: tuple[int, int]) -> tuple[int, int]:
@@ -119,7 +135,7 @@ def _words(text: str, unit: tuple[int, int], span: tuple[int, int], policy: Poli
     if kind_of(text[unit[0] : unit[1]]) == ROW:
         return row_words(text[unit[0] : unit[1]], span[0] - unit[0])
     if policy == "span":
-        return tidy(_shorten(text[span[0] : span[1]]))
+        return tidy(_shorten(text[slice(*_with_unit(text, unit, span))]))
     inside = [
         (left, right)
         for left, right in sentences(text, *unit)

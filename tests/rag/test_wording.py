@@ -57,6 +57,7 @@ def test_a_fact_is_said_with_its_sentence_or_bare() -> None:
     question = "How many days of vacation do I get?"
     assert answered(question, "15 days") == "Full-time employees accrue 15 days of paid vacation per year."
     assert answered(question, "15 days", policy="span") == "15 days."
+    assert answered(question, "15", policy="span") == "15 days."
 
 
 def test_steps_and_lists_are_given_whole() -> None:
@@ -141,6 +142,32 @@ def test_yes_is_not_said_twice() -> None:
 )  # fmt: skip
 def test_words_are_tidied_but_not_changed(words: str, expected: str) -> None:
     assert tidy(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "needle", "expected"),
+    [
+        ("Can I bring pets?", "pets", "No. You may not bring: pets of any kind to the office."),
+        ("Can I bring a plant?", "pets", "You may not bring: pets of any kind to the office."),
+        ("Which rule holds for bicycles?", "into the lift", "You may not bring: bicycles into the lift."),
+        ("Who may vote?", "board", "The members of the board may always vote."),
+        ("Do I need a receipt for taxis?", "taxis", "You do not need one for taxis."),
+        ("May I skip the receipt?", "No, you", "You never need a receipt here."),
+        ("Do I need a receipt here?", "No, you", "No, you never need a receipt here."),
+    ],
+)
+def test_the_line_that_announces_a_list_is_not_lost_and_a_yes_or_no_is_never_to_another_question(
+    question: str, needle: str, expected: str
+) -> None:
+    page = (
+        "You may not bring:\n- pets of any kind to the office\n- bicycles into the lift\n\nThese vote:\n"
+        "- the members of the board may always vote\n\n"
+        "You do not need one for taxis.\n\nNo, you never need a receipt here."
+    )
+    at = page.index(needle)
+    said = say(question, page, (at, at + len(needle)))
+    assert said.words == expected
+    assert page[said.start : said.end].startswith("You may not bring") == ("bring" in expected)
 
 
 def test_a_shown_list_joins_continuation_lines_and_keeps_its_nesting() -> None:
