@@ -173,15 +173,32 @@ def test_a_spoken_quotation_must_stand_in_the_source_it_names():
     assert (both.given, both.report()["literal"]) == (10, 50.0)
 
 
-def test_spoken_ids_are_cut_into_quotations_and_a_broken_one_is_left_out(model, words):
-    reader = TrunkReader(model, words)
+def test_spoken_ids_are_cut_into_quotations_and_a_broken_one_is_left_out(words):
     said = [*words.encode("nine"), words.quote, *words.encode("1"), words.text, *words.encode("opens at nine")]
     said += [words.quote, *words.encode("2"), words.text, *words.encode("closes")]
-    assert quotations.quoted(said, reader, whole=True) == [("1", "opens at nine"), ("2", "closes")]
-    assert quotations.quoted(said, reader, whole=False) == [("1", "opens at nine")]
-    assert quotations.quoted(words.encode("nine"), reader, whole=True) == []
+    assert quotations.quoted(said, words, whole=True) == [("1", "opens at nine"), ("2", "closes")]
+    assert quotations.quoted(said, words, whole=False) == [("1", "opens at nine")]
+    assert quotations.quoted(words.encode("nine"), words, whole=True) == []
 
 
 def test_a_trunk_speaks_until_it_ends_and_what_it_quotes_is_heard(model, words):
     reader = TrunkReader(model, words)
-    assert isinstance(quotations.speak(reader, "When does the desk open?", SOURCES), list)
+    asked = [
+        Case("When does the desk open?", SOURCES, 0, ["at nine"]),
+        Case("Who pays?", SOURCES, -1, []),
+    ]
+    found = speech.report(reader, asked)
+    assert set(found) == {"both_ways", "looking_back"}
+    for way, causal in (("both_ways", False), ("looking_back", True)):
+        said = [quotations.speak(reader, case.question, case.sources, causal=causal) for case in asked]
+        assert found[way]["n"] == 2
+        assert found[way]["f1"] == 100 * scores.word_f1(said[0].answer, "at nine")
+        assert found[way]["refused"] == 100.0 * (not said[1].answer)
+        assert found[way]["quotations"]["given"] == sum(len(one.quoted) for one in said)
+
+
+def test_an_answer_ends_where_its_first_quotation_begins(words):
+    said = [*words.encode("nine"), words.quote, *words.encode("1"), words.text, *words.encode("opens at nine")]
+    assert quotations.answered(said, words) == "nine"
+    assert quotations.answered(words.encode("nine"), words) == "nine"
+    assert quotations.answered([words.none], words) == ""

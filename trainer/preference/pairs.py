@@ -42,6 +42,8 @@ class Act(NamedTuple):
     words: str  # what it says; empty: it refuses
     places: tuple[Place, ...] = ()  # where these words stand; none of words that stand nowhere
     exact: bool = False  # these very spans; else any span inside, for the product says the sentence around a span
+    quotes: tuple[tuple[str, str], ...] = ()  # number of a source as it was said, from 1, and the words quoted from it
+    ids: tuple[int, ...] = ()  # what a trunk spoke, token for token
 
 
 class Asked(NamedTuple):

@@ -174,7 +174,8 @@ class SpanPolicy:
         where = one.pairs[source][2]
         start, end = (where[first] or (0, 0))[0], (where[last] or (0, 0))[1]
         words = one.asked.sources[source].text[start:end]
-        return Act(words, ((source, start, end),), exact=True) if words.strip() else Act("")
+        place, quote = (source, start, end), (str(source + 1), words)
+        return Act(words, (place,), exact=True, quotes=(quote,)) if words.strip() else Act("")
 
 
 def spans(start: Tensor, end: Tensor) -> Tensor:

@@ -6,15 +6,14 @@
 Takes   a model, preferences, a folder for checkpoints; held-out preferences and rows to replay where there are some.
 Gives   the model with new weights and a `Tuned`. Stopped and run again with the same arguments, it goes on, and ends
         with the bits of a run that nobody stopped.
-Bound   where the KL to the reference passes `most_kl` nats on a question, that KL itself is pulled back.
+Bound   where the KL to the reference passes `most_kl` nats on a question, its preference teaches no more: the KL itself
+        is pulled back until it is below.
 Refuses preferences of which none can be learnt from; checkpoints that were made with others.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +32,7 @@ from trainer.order import LikeLengths
 from trainer.preference import measures
 from trainer.preference.dpo import dpo_loss
 from trainer.preference.kto import class_weights, kto_loss
+from trainer.preference.opened import digest, quiet
 from trainer.preference.pairs import Preference, asked
 from trainer.preference.policy import Policy, Reference, fingerprint
 from trainer.preference.span_policy import SpanPolicy
@@ -97,9 +97,7 @@ def tune(
 
     each: told step, steps and loss after every step; where it says True the run saves and pauses.
     """
-    for part in (reader.encoder, *reader.encoder.layers):
-        part.dropout = 0.0  # noise in both terms of a log-ratio would be learnt from
-    reader.encoder.words.weight.requires_grad_(False)
+    quiet(reader)
     again = None
     if replay and config.replayed:
         count = min(config.replayed, len(replay))
@@ -175,11 +173,6 @@ def usable(preferences: Sequence[Preference], policy: Policy, sources: int) -> t
     return found, out
 
 
-def digest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Hash of rows: a run goes on with the very ones it began with."""
-    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 class Batches:
     """Preferences as batches; which ones follows from the step's number alone."""
 
@@ -234,11 +227,16 @@ class Preferring:
             return reading_losses(model, arrays)
         seen = self.policy.look(model, arrays)
         found = self.policy.compare(seen, self.reference.look(self.policy, arrays), arrays)
-        terms = {"beyond": (found.divergence - self.config.most_kl).relu().sum()}
+        beyond = (found.divergence - self.config.most_kl).relu()  # [questions]
+        near = (beyond == 0).float()[
+            arrays["asks"]
+        ]  # [acts] a question beyond the bound teaches nothing but to come back
+        terms = {"beyond": beyond.sum()}
         if len(arrays["thumb"]):
-            gain, good, weight = found.gain[arrays["thumb"]], arrays["good"], arrays["weight"]
-            terms["kto"] = kto_loss(gain, good, point=found.point, weight=weight, beta=self.config.beta)
+            at, good = arrays["thumb"], arrays["good"]
+            weight = arrays["weight"] * near[at]
+            terms["kto"] = kto_loss(found.gain[at], good, point=found.point, weight=weight, beta=self.config.beta)
         if len(arrays["better"]):
             better, worse = found.gain[arrays["better"]], found.gain[arrays["worse"]]
-            terms["dpo"] = dpo_loss(better, worse, beta=self.config.beta)
+            terms["dpo"] = dpo_loss(better, worse, weight=near[arrays["better"]], beta=self.config.beta)
         return terms

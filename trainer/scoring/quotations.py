@@ -16,6 +16,7 @@ import torch
 from trainer.chat import Found, Source
 from trainer.model import Cache
 from trainer.reading import SPOKEN, TrunkReader
+from trainer.tokenizer import Tokenizer
 
 SHOWN = 20  # failures that a report lists
 
@@ -72,33 +73,46 @@ def of_speech(question: str, sources: Sequence[Source], quoted: Sequence[tuple[s
     return Quotations(len(quoted), tuple(failed))
 
 
+class Speech(NamedTuple):
+    """What a trunk says to a question."""
+
+    answer: str  # "" where it refuses
+    quoted: list[tuple[str, str]]  # number as spoken, words
+
+
 @torch.inference_mode()
-def speak(reader: TrunkReader, question: str, sources: Sequence[Source]) -> list[tuple[str, str]]:
-    """The quotations a trunk speaks, greedily: (number as spoken, words)."""
+def speak(reader: TrunkReader, question: str, sources: Sequence[Source], *, causal: bool = False) -> Speech:
+    """What a trunk says, greedily. causal: it reads looking back only, as runners of causal models do."""
     prompt = reader.prompt(question, sources)
     cache = Cache(reader.model.config, capacity=len(prompt.ids) + SPOKEN, like=reader.model.norm.weight)
-    state = reader.model(reader.tensor(prompt.ids), causal=False, cache=cache)[0, -1]  # [width]
+    state = reader.model(reader.tensor(prompt.ids), causal=causal, cache=cache)[0, -1]  # [width]
     said: list[int] = []
     while len(said) < SPOKEN - 1:
         token = int(reader.model.logits(state).argmax())
         if token in (reader.words.end, reader.words.none):
-            return quoted(said, reader, whole=True)
+            return Speech(answered(said, reader.words), quoted(said, reader.words, whole=True))
         said.append(token)
         state = reader.model(reader.tensor([token]), cache=cache)[0, -1]
-    return quoted(said, reader, whole=False)
+    return Speech(answered(said, reader.words), quoted(said, reader.words, whole=False))
 
 
-def quoted(said: Sequence[int], reader: TrunkReader, *, whole: bool) -> list[tuple[str, str]]:
+def answered(said: Sequence[int], words: Tokenizer) -> str:
+    """The words before the first quotation."""
+    stop = said.index(words.quote) if words.quote in said else len(said)
+    return words.decode(said[:stop]).strip()
+
+
+def quoted(said: Sequence[int], words: Tokenizer, *, whole: bool) -> list[tuple[str, str]]:
     """Cut spoken ids into quotations; not `whole`: the limit of length broke off the last one, which is left out."""
     parts: list[list[int]] = []
     for token in said:
-        if token == reader.words.quote:
+        if token == words.quote:
             parts.append([])
         elif parts:
             parts[-1].append(token)
     found = []
     for part in parts if whole else parts[:-1]:
-        border = part.index(reader.words.text) if reader.words.text in part else len(part)
-        number, words = reader.words.decode(part[:border]), reader.words.decode(part[border + 1 :])
-        found.append((number.strip(), words.strip()))
+        border = part.index(words.text) if words.text in part else len(part)
+        number, text = words.decode(part[:border]), words.decode(part[border + 1 :])
+        found.append((number.strip(), text.strip()))
     return found
