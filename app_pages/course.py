@@ -58,13 +58,20 @@ def _panel(library: Library, number: int) -> None:
     run = library.improvement(number)
     if run is None or (st.session_state.get(SEEN) == number and not run.going_on):
         st.rerun()  # it has ended: versions, history and what would be learnt are others now
+    draw_run(library, number)
+    _draw_buttons(library, run)
+
+
+def draw_run(library: Library, number: int, *, place: str = "page") -> None:
+    """All there is to know of a run; `place` tells two drawings of one run apart."""
+    run = library.improvement(number)
+    assert run is not None, "a number that was listed is a run"
     st.html(_heading(run) + stages(run))
     if run.error:
         st.html(prose.notice(run.error, "error"))
-    draw_losses(library.improvement_losses(number), going_on=run.going_on)
     if run.outcome:
-        verdict.draw(run.outcome)
-    _draw_buttons(library, run)
+        verdict.draw(run.outcome, place=place)
+    draw_losses(library.improvement_losses(number), going_on=run.going_on, place=place)
 
 
 def _heading(run: Run) -> str:
@@ -110,7 +117,7 @@ def _bar(progress: float, title: str) -> str:
 # --- loss curves ------------------------------------------------------------------------------------------------------
 
 
-def draw_losses(points: Sequence[Loss], *, going_on: bool) -> None:
+def draw_losses(points: Sequence[Loss], *, going_on: bool, place: str) -> None:
     """A curve for each step that learns, and the numbers behind."""
     curves = {stage: list(found) for stage, found in groupby(sorted(points, key=_place(points)), lambda p: p.stage)}
     drawn = {stage: found for stage, found in curves.items() if len(found) > 1}
@@ -124,7 +131,7 @@ def draw_losses(points: Sequence[Loss], *, going_on: bool) -> None:
             said = f"{title}: {found[0].loss:.3g} at step {found[0].step}, {found[-1].loss:.3g} at {found[-1].step}"
             st.html(prose.plain(title, "quiet"))
             plots.curve([(point.step, point.loss) for point in thinned(found)], ("Step", "Loss"), said)
-    with st.expander("The numbers", key="loss-numbers", type="compact"):
+    with st.expander("The numbers", key=f"loss-numbers-{place}", type="compact"):
         rows = [
             (WORDS.get(stage, stage), found[-1].step, found[-1].steps, f"{found[0].loss:.3f}",
              f"{min(point.loss for point in found):.3f}", f"{found[-1].loss:.3f}")

@@ -48,8 +48,9 @@ def _draw_version(library: Library, row: dict[str, Any]) -> bool:
 
 def named(row: dict[str, Any]) -> str:
     """As people call it."""
-    name = "The base" if row["version"] is None else f"Version {row['version']}"
-    return f"{name}: {row['name']}"
+    if row["version"] is None:
+        return "The base"
+    return f"Version {row['version']}: {row['name']}"
 
 
 def facts(row: dict[str, Any]) -> list[str]:
@@ -58,7 +59,7 @@ def facts(row: dict[str, Any]) -> list[str]:
     if row["added_at"]:
         said.append(f"promoted {prose.moment(row['added_at'])}")
     if row["version"] is None:
-        return [*said, "the model that the settings name; it learnt nothing here"]
+        return [*said, f"{row['name']}, the model that the settings name; it learnt nothing here"]
     said.append("made from the base" if row["from"] is None else f"made from version {row['from']}")
     if row["documents"] is None:
         return [*said, "what it learnt from is not known"]

@@ -91,9 +91,12 @@ def line(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: st
 
 def curve(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: str) -> None:
     """A loss as it falls: its points faint, their running mean as a line; the axis of y fits what is drawn."""
+    wide = max(1, min(7, len(points) // 8))  # points at each side that a mean takes in
     values = [{"x": x, "y": y} for x, y in points]
     across = {"field": "x", "type": "quantitative", "title": titles[0], "axis": {"tickCount": 4, "grid": False}}
-    up = {"type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 4}}
+    up: dict[str, Any] = {
+        "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 4},
+    }  # fmt: skip
     tooltip = [{"field": "x", "title": titles[0]}, {"field": "y", "title": titles[1], "format": ".3f"}]
     layers = [
         {
@@ -101,7 +104,7 @@ def curve(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: s
             "encoding": {"x": across, "y": {**up, "field": "y"}, "tooltip": tooltip},
         },
         {
-            "transform": [{"window": [{"op": "mean", "field": "y", "as": "mean"}], "frame": [-7, 7]}],
+            "transform": [{"window": [{"op": "mean", "field": "y", "as": "mean"}], "frame": [-wide, wide]}],
             "mark": {"type": "line", "color": ANSWERED, "strokeWidth": 2.5},
             "encoding": {"x": across, "y": {**up, "field": "mean"}},
         },

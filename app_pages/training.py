@@ -26,9 +26,13 @@ BECOMES = {  # what judgements become; keys are the outlook's
     "single thumb": ("Single thumbs (KTO)", "thumbs up, and thumbs down for style or without a reason"),
     "preferred of two": ("Choices between two (DPO)", "blind choices, and better answers that people wrote"),
 }
-BY_HAND = """rag export --bundle training.zip             # here; needs this library
-trainer improve training.zip --base MODEL --out candidate/   # there; needs neither the library nor this machine
-rag promote candidate/                       # here; measures it, and lets it answer if it is better"""
+BY_HAND = """# here
+rag export --bundle training.zip
+# there; needs neither the library nor a network
+trainer improve training.zip --base MODEL --out candidate/
+# here again; measures it, and lets it answer if it is better
+rag promote candidate/"""
+SHOWN = 8  # runs before "Show all"
 
 
 @st.cache_resource(show_spinner=False)
@@ -59,8 +63,8 @@ def main() -> None:
     draw_outlook(library, look(library), latest)
     if latest and not (latest.going_on or latest.resumable):
         course.draw(library, latest)
-    models.draw(library)
-    draw_history(runs)
+    in_dialog = models.draw(library)
+    draw_history(library, runs, in_dialog=in_dialog)
     draw_by_hand()
 
 
@@ -125,18 +129,45 @@ def _how_long(seen: Outlook) -> str:
 # --- what was ---------------------------------------------------------------------------------------------------------
 
 
-def draw_history(runs: list[Run]) -> None:
-    """Earlier runs, the latest first."""
+def draw_history(library: Library, runs: list[Run], *, in_dialog: bool) -> None:
+    """Earlier runs, the latest first; each opens."""
     st.html('<h2 class="gl-section">Runs</h2>')
     if not runs:
         st.html(prose.plain("The model has not been improved here yet."))
         return
-    rows = [
-        (f"{run.number}", prose.moment(run.began), run.asked.person, course.STATES[run.status],
-         int(run.outlook.get("judgements", 0)), prose.duration(sum(stage.get("seconds") or 0 for stage in run.stages)))
-        for run in runs
-    ]  # fmt: skip
-    st.html(plots.table(("Run", "Begun", "By", "Outcome", "Judgements", "Took"), rows, "Improvements of this library"))
+    opened = None
+    shown = runs if st.session_state.get("all-runs") else runs[:SHOWN]
+    with st.container(key="runs", gap=None):
+        for run in shown:
+            with st.container(horizontal=True, vertical_alignment="center", key=f"row-run-{run.number}", wrap=False):
+                title = f"Improvement {run.number}: {course.STATES[run.status].lower()}"
+                st.html(
+                    f'<div class="gl-document"><strong>{prose.escape(title)}</strong>'
+                    f"<span>{prose.escape(' · '.join(run_facts(run)))}</span></div>"
+                )
+                if st.button("Open", key=f"open-run-{run.number}", type="tertiary"):
+                    opened = run.number
+    if len(runs) > len(shown):
+        label = f"Show all {len(runs)}"
+        st.button(label, key="show-runs", type="tertiary", on_click=lambda: st.session_state.update({"all-runs": True}))
+    if opened is not None and not in_dialog:
+        open_run(library, opened)
+
+
+def run_facts(run: Run) -> list[str]:
+    """When, by whom, from how much, how long."""
+    said = [f"{prose.moment(run.began)} by {run.asked.person}"]
+    said.append(prose.count(int(run.outlook.get("judgements", 0)), "judgement"))
+    took = sum(stage.get("seconds") or 0 for stage in run.stages)
+    if took and not run.going_on:
+        said.append(f"took {prose.duration(took)}")
+    return said
+
+
+@st.dialog("Improvement", width="large", icon=":material/model_training:", on_dismiss="rerun")
+def open_run(library: Library, number: int) -> None:
+    """What was done in an earlier run, and what came of it."""
+    course.draw_run(library, number, place="dialog")
 
 
 def draw_by_hand() -> None:

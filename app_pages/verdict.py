@@ -17,7 +17,7 @@ HEADINGS = ("Figure, in percent", "n", "Now", "Candidate", "Gain", "95%", "May l
 STANDS = {"ok": "holds", "lost": "lost too much", "short": "not shown"}
 
 
-def draw(report: Mapping[str, Any]) -> None:
+def draw(report: Mapping[str, Any], *, place: str) -> None:
     """The outcome, why, and the figures."""
     promoted = bool(report.get("promoted"))
     st.html(prose.notice(outcome(report), "good" if promoted else "warning"))
@@ -25,7 +25,7 @@ def draw(report: Mapping[str, Any]) -> None:
         st.html(prose.plain(str(note)))
     figures = report.get("figures", ())
     if figures:
-        with st.expander("The figures", key="gate-figures", type="compact", expanded=True):
+        with st.expander("The figures", key=f"gate-figures-{place}", type="compact", expanded=True):
             st.html(plots.table(HEADINGS, [row(figure) for figure in figures], said_of(report)))
     if changed := report.get("changed", ()):
         better = sum(one["to"] == "right" for one in changed)

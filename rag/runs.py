@@ -43,6 +43,7 @@ STARTS_WITHIN_S = 90.0  # a cold disk reads Python and torch for a while before 
 OPEN = ("starting", "running", "stopping")  # the run goes on
 RESUMABLE = ("stopped", "interrupted", "failed")
 WORDS = ("bundle.zip", "candidate.work")  # what holds documents' words: it goes when the run is done
+TOLD = "improve  "  # how a line begins in which the training tells how far it is
 _started: dict[Path, subprocess.Popen[bytes]] = {}  # by folder of the run: ours, so that their end is noticed at once
 
 
@@ -371,9 +372,9 @@ def _asked(said: Mapping[str, Any]) -> Asked:
 
 
 def _last_words(folder: Path) -> str | None:
-    """The last line of the log: what a process said before it died, if anything."""
+    """The last line of the log: what a process said before it died, if it was no report of how far it is."""
     with suppress(OSError):
         lines = (folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if lines:
+        if lines and not lines[-1].startswith(TOLD):
             return lines[-1].strip()
     return None
