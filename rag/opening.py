@@ -59,8 +59,17 @@ class Opening:
 
     def _parts(self) -> Parts:
         """Catalogue, copies and embedder."""
+        return self._parts_for(self._model_folder())
+
+    def _mended_parts(self) -> Parts:
+        """The same, also where the promoted model or the pointer to it is damaged: to look at, and to return."""
+        try:
+            return self._parts()
+        except ModelError:
+            return self._parts_for(self.settings.model)
+
+    def _parts_for(self, folder: Path) -> Parts:
         with self._opening:
-            folder = self._model_folder()
             if self._opened is not None and self._opened.settings.model == folder:
                 return self._opened
             from rag.embed import open_embedder
@@ -82,11 +91,12 @@ class Opening:
                 folder = parts.settings.model
                 if not (folder / "config.json").is_file():
                     raise ModelError(f"{folder}: no model there. {self._cure(folder)}")
-                from rag.generate import open_speaker
                 from rag.read import open_reader
+                from rag.speak import open_speaker
 
-                parts.speaker = open_speaker(self.settings.endpoint)
-                parts.reader = open_reader(folder)
+                reader = open_reader(folder)
+                parts.speaker = open_speaker(parts.settings, reader)
+                parts.reader = reader
             return parts
 
     def _cure(self, folder: Path) -> str:

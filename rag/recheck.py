@@ -39,7 +39,7 @@ T = TypeVar("T")
 log = logging.getLogger("groundling.recheck")
 
 
-class _Silent(Audit):
+class Silent(Audit):
     """Asking again is the machine's doing: it leaves nothing in the audit."""
 
     def record(self, kind: str, person: str | None, payload: Mapping[str, Any]) -> str:  # noqa: ARG002 - as Audit's
@@ -70,7 +70,7 @@ def recheck(parts: Parts, *, go_on: Callable[[], bool] = lambda: True) -> Iterat
     """Ask what is due with these documents and this model, while `go_on()`; a result is stored when it is given."""
     pinned.adopt(parts.catalogue)
     without_endpoint = parts.settings.but(endpoint=Endpoint())
-    quiet = replace(parts, speaker=None, settings=without_endpoint, audit=_Silent(parts.catalogue))
+    quiet = replace(parts, speaker=None, settings=without_endpoint, audit=Silent(parts.catalogue))
     for identity, _, person, answer_id, expected, *_ in pinned.rows(parts.catalogue, None, LOCAL_OWNER)[:MOST]:
         if not _due(parts, identity):
             continue

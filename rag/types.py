@@ -8,7 +8,7 @@ Units   characters are Python string indices into `Document.text`; pages count f
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -113,6 +113,12 @@ class FileReport:
     passages: int = 0
     pages_without_text: int = 0
     reason: str | None = None  # for `failed`: file, reason and next step in one line; else notes, or None
+    models: tuple[int, ...] = ()  # for `removed`: promoted versions of the model that learnt from it
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`; `models` where there are some."""
+        kept = [one.name for one in fields(self) if one.name != "models" or self.models]
+        return {name: getattr(self, name) for name in kept}
 
 
 # --- from a question to an answer -------------------------------------------------------------------------------------

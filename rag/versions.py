@@ -61,7 +61,7 @@ class Versions:
                 f"{self._pointer}: cannot be read ({error}). `rag promote --back` writes it anew"
             ) from error
         version = said.get("version") if isinstance(said, dict) else said
-        if not isinstance(said, dict) or not (version is None or (isinstance(version, int) and version > 0)):
+        if not isinstance(said, dict) or not (version is None or (type(version) is int and version > 0)):
             raise ModelError(
                 f"{self._pointer}: version {version!r}, need a number or null. `rag promote --back` mends it"
             )

@@ -13,7 +13,19 @@ from collections.abc import Sequence
 
 import typer
 
-from rag.cli import asking, documents, improving, insight, judging, keeping, quality, serving, upkeep, watching
+from rag.cli import (
+    asking,
+    documents,
+    improving,
+    insight,
+    judging,
+    keeping,
+    promoting,
+    quality,
+    serving,
+    upkeep,
+    watching,
+)
 from rag.errors import GroundlingError
 
 app = typer.Typer(
@@ -24,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback of ours is for a bug report, whole and plain
     rich_markup_mode=None,
 )
-for module in (documents, watching, asking, judging, quality, insight, keeping, improving, upkeep, serving):
+for module in (documents, watching, asking, judging, quality, insight, keeping, improving, promoting, upkeep, serving):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(judging.judgements, name="judgements")

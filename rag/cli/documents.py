@@ -7,7 +7,6 @@ Refuses nothing itself: what could not be done stands in the reports, and the ex
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -70,7 +69,7 @@ def add(
             reports += opened.connect(address, options=options, **named, progress=progress)
         told = recheck_after(opened, PINNED_S) if any(one.status in CHANGED for one in reports) else []
     if json:
-        as_json({"files": [asdict(report) for report in reports]})
+        as_json({"files": [report.as_dict() for report in reports]})
     else:
         _tell(reports)
     for line in told:
@@ -101,6 +100,14 @@ def tell_change(report: FileReport) -> None:
     typer.echo(f"{report.status:9} {report.document}{passages}")
     if report.reason:
         typer.echo(f"          {report.reason}")
+    if report.models:
+        typer.echo(_learnt(report))
+
+
+def _learnt(report: FileReport) -> str:
+    """Which models learnt from a removed document."""
+    numbers = ", ".join(map(str, report.models))
+    return f"          model {numbers} learnt from it; `rag versions` names the last one that did not"
 
 
 def documents(collection: Collection = None, person: Person = None, index: Index = None, json: Json = False) -> None:
@@ -147,9 +154,11 @@ def remove(
         report = opened.remove(document, collection=collection, person=person)
         told = recheck_after(opened, PINNED_S)
     if json:
-        as_json(asdict(report))
+        as_json(report.as_dict())
     else:
         typer.echo(f"removed   {report.document}: {report.passages} passages")
+        if report.models:
+            typer.echo(_learnt(report))
     for line in told:
         typer.echo(line, err=True)
 
