@@ -43,9 +43,10 @@ def main() -> None:
     review = st.Page("app_pages/feedback.py", title="Review", icon=":material/rule:", url_path="review")
     insight = st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:")
     training = st.Page("app_pages/training.py", title="Training", icon=":material/model_training:")
+    quality = st.Page("app_pages/quality.py", title="Quality", icon=":material/speed:")
     pages = {
-        "chat": chat_page, "documents": documents, "review": review, "insight": insight, "training": training,
-        "settings": settings,
+        "chat": chat_page, "documents": documents, "review": review, "insight": insight, "quality": quality,
+        "training": training, "settings": settings,
     }  # fmt: skip
     page = st.navigation(list(pages.values()), position="top")
     st.session_state["pages"] = pages
