@@ -29,6 +29,7 @@ from rag.lock import WriterLock
 from rag.parts import Parts
 from rag.probing import Asked, Tell
 from rag.read import fingerprint, model_config, open_reader
+from rag.stoppable import shielded
 from rag.versions import Versions
 
 PROMOTED, REFUSED, RETURNED = "promoted", "refused", "returned"  # kinds of audit rows
@@ -80,7 +81,7 @@ def promote(
     if not report.promoted:
         Audit(parts.catalogue).record(REFUSED, person, _event(report))
         return report
-    with WriterLock(versions.folder, name=LOCK).held():
+    with shielded(), WriterLock(versions.folder, name=LOCK).held():  # a stop waits until it stands
         if versions.number() != before:
             raise ModelError(f"another model was promoted while {candidate} was measured. Measure it again")
         if _fingerprint(candidate) != examined.fingerprint:

@@ -221,7 +221,8 @@ class Runs:
                 )
             state = read(run.folder / "state.json")
             first = STAGES.index(again) if again else len(STAGES)
-            stages = [blank(stage["name"]) if at >= first else stage for at, stage in enumerate(state["stages"])]
+            done = {stage["name"] for stage in state["stages"][:first] if stage["status"] in ("done", "skipped")}
+            stages = [stage if stage["name"] in done else blank(stage["name"]) for stage in state["stages"]]
             if again in ("export", "train"):
                 forget(run.folder, ("candidate", *(WORDS if again == "export" else WORDS[1:])))
             (run.folder / "stop").unlink(missing_ok=True)
