@@ -88,6 +88,15 @@ class Improving:
         leashed.lower_priority()
         return improve.improve(cast(improve.Improvable, self), number, base=self._model_folder())
 
+    def _forget_spoilt(self) -> None:
+        """Documents' words leave the bundles of resting runs when they leave the library; such a run begins anew."""
+        every = runs.Runs(self.path)
+        for folder, identity in every.bundles_at_rest() if every.folder.is_dir() else ():
+            from rag import bundle
+
+            if bundle.taken_back(self._catalogue, identity):
+                runs.forget(folder, ("candidate", *runs.WORDS))
+
     if TYPE_CHECKING:
 
         def _parts(self) -> Parts:

@@ -158,7 +158,10 @@ class Keeping:
 
     def _recheck_since(self, generation: int) -> None:
         """After documents changed: ask again in the background, where there is a model to ask."""
-        if self._catalogue.generation != generation and self._has_model():
+        if self._catalogue.generation == generation:
+            return
+        self._forget_spoilt()
+        if self._has_model():
             self.recheck_pinned(0)
 
     def _stop_rechecking(self) -> None:
@@ -187,3 +190,5 @@ class Keeping:
         def _model_parts(self) -> Parts: ...
 
         def _has_model(self) -> bool: ...
+
+        def _forget_spoilt(self) -> None: ...

@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -144,6 +144,13 @@ class Runs:
             return []
         found = (entry for entry in self.folder.iterdir() if entry.name.isdecimal())
         return sorted(int(entry.name) for entry in found if (entry / "state.json").is_file())
+
+    def bundles_at_rest(self) -> Iterator[tuple[Path, str]]:
+        """Runs that nobody works at and that still hold a bundle: the folder, and the bundle's id."""
+        for run in self.history():
+            made = read(run.folder / "state.json").get("bundle")
+            if made and not run.going_on and (run.folder / "bundle.zip").is_file():
+                yield run.folder, str(made["id"])
 
     def of(self, number: int) -> Path:
         """The folder of a run."""

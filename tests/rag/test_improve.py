@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+import rag
 from rag import bundle, feedback, improve, outlook, runs
 from rag.config import Settings
 from rag.errors import NotFound, SettingsError
 from rag.improve import Course
+from rag.library import Library
 from rag.lock import WriterLock, holder
 from rag.parts import Parts
 from rag.runs import Asked, Runs
@@ -283,3 +285,38 @@ def test_a_stop_is_obeyed_once_and_not_in_the_middle_of_what_must_be_whole(tmp_p
             task()
     assert done == ["placed"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_document_that_is_removed_takes_its_words_out_of_runs_that_rest(
+    shared_library: Library, untrained_reader: Path, tmp_path: Path
+) -> None:
+    shared_library.backup(tmp_path / "backup.db")
+    with rag.open(tmp_path / "index", Settings(index=tmp_path / "index", model=untrained_reader)) as library:
+        library.restore(tmp_path / "backup.db")
+        every = Runs(library.path)
+        folder = state_of(every, status="stopped", pid=None)
+        made = library.bundle(folder / "bundle.zip")
+        runs.write(folder / "state.json", runs.read(folder / "state.json") | {"bundle": {"id": made.id}})
+        library.add_bytes("new.md", b"# New\n\nThis is new here.\n")
+        assert (folder / "bundle.zip").is_file()
+        library.remove("leave.md")
+        assert not (folder / "bundle.zip").exists()
+
+
+def test_the_documented_outlook_and_run_have_the_keys_of_real_ones(parts: Parts) -> None:  # noqa: F811
+    text = (ROOT / "docs" / "contracts.md").read_text("utf-8")
+
+    def documented(name: str) -> Any:
+        return json.loads(text.split(f"<!-- contract: {name} -->\n```json\n")[1].split("```")[0])
+
+    seen, every = outlook.outlook(parts, Runs(parts.folder)).as_dict(), Runs(parts.folder)
+    state_of(every)
+    run = every.get()
+    assert run
+    assert list(documented("outlook")) == list(seen)
+    assert list(documented("outlook")["becomes"]) == list(seen["becomes"])
+    assert list(documented("outlook")["seconds"]) == list(seen["seconds"])
+    shown = documented("improvement")
+    assert list(shown) == list(run.as_dict())
+    assert list(shown["asked"]) == list(run.as_dict()["asked"])
+    assert list(shown["stages"][0]) == list(run.stages[0])
