@@ -25,7 +25,7 @@ from rag import cite, quote
 from rag.dates import Dated, dated
 from rag.question import stems, topic
 from rag.spoken import NEGATION, VALUES, days, figures, plain
-from rag.types import Passage, Statement
+from rag.types import Citation, Passage, Statement
 from rag.units import is_tabular
 from rag.wording import tidy
 
@@ -77,7 +77,7 @@ class _Said:
 
 def side_by_side(
     question: str,
-    first: cite.Citation,
+    first: Citation,
     read: Sequence[Passage],
     documents: cite.Documents,
     *,
@@ -109,7 +109,7 @@ def _told(when: Dated) -> str:
     return f"{when.kind} {said}"
 
 
-def _contrary(question: str, mine: Passage, first: cite.Citation, read: Sequence[Passage]) -> list[_Said] | None:
+def _contrary(question: str, mine: Passage, first: Citation, read: Sequence[Passage]) -> list[_Said] | None:
     """The statement of the citation, then those of other documents that contradict it, one a document."""
     inside = [
         said

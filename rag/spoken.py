@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rag.question import stems
-from rag.units import sentences
+from rag.quote import introduces
+from rag.units import LIST, blocks, entries, sentences
 
 _NUMBER = re.compile(r"(?<![\w.,])[$€£¥]?\d+(?:[.,:/]\d+)*(?![\d])")
 UNIT = re.compile(
@@ -108,9 +109,8 @@ class _Quoted:
         self._negated = bool(NEGATION.search(shown))
         self._statements = [
             (stems(statement), bool(NEGATION.search(statement)))
-            for quote in quotes
-            for start, end in sentences(quote)
-            for statement in [plain(quote[start:end])]
+            for shown_words in quotes
+            for statement in _statements(plain(shown_words))
         ]
 
     def holds(self, sentence: str) -> bool:
@@ -133,6 +133,26 @@ class _Quoted:
             return False
         floor = most / 2 if negated else most  # "Not alcohol, but meals" repeats two statements
         return not any(len(mine & theirs) >= floor and one == negated for theirs, one in self._statements)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """What a quotation states: sentences, rows, entries of a list, these also after the line that announces them."""
+    lead = ""
+    for block in blocks(text):
+        if block.kind != LIST:
+            found = [text[start:end] for start, end in sentences(text, block.start, block.end)]
+            yield from found
+            lead = found[-1] if found and introduces(found[-1]) else ""
+            continue
+        above: list[tuple[int, str]] = []
+        for row in entries(text, block):
+            body = text[row.body : row.end]
+            above = [(indent, words) for indent, words in above if indent < row.indent]
+            yield from (body[start:end] for start, end in sentences(body))
+            yield " ".join((lead, *(words for _, words in above), body))
+            if introduces(body):
+                above.append((row.indent, body))
+        lead = ""
 
 
 def plain(text: str) -> str:

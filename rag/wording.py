@@ -38,6 +38,8 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     """The short answer for a span of a passage's text; `about` are the headings that the passage stands under."""
     wanted = shape(question)
     span = _whole_words(text, span)
+    if wanted == "choice":
+        span = _asked_entry(question, text, span)
     lead = _lead(text, span)
     led = lead is not None and (wanted == "choice" or NEGATION.search(text[lead[0] : lead[1]]) is not None)
     start, end = quote.expand(text, *span, whole=led or wanted in ("list", "steps"))
@@ -64,6 +66,19 @@ def _decided(question: str, words: str, about: str) -> str:
         return words
     reason = tidy(without_own(words))
     return f"{lead}. {reason}" if lead else reason
+
+
+def _asked_entry(question: str, text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """Where the span is the line that announces a list: the one entry that speaks of what was asked; else the span."""
+    _, end = quote.expand(text, *span)
+    found = next((b for b in blocks(text) if b.kind == LIST and span[1] <= b.start < end), None)
+    if found is None:
+        return span
+    wanted = stems(question)
+    shared = [(len(wanted & stems(text[row.body : row.end])), row) for row in entries(text, found)]
+    most = max(count for count, _ in shared)
+    best = [(row.body, row.end) for count, row in shared if count == most]
+    return best[0] if most and len(best) == 1 else span
 
 
 def _lead(text: str, span: tuple[int, int]) -> tuple[int, int] | None:

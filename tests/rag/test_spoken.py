@@ -89,6 +89,15 @@ def test_a_sentence_that_goes_too_far_is_dropped_and_the_others_stay() -> None:
     assert kept("Allowed:\n- Alcohol\n- 4 hats\n  - 15 days", QUOTES) == "Allowed:\n- Alcohol\n  - 15 days"
 
 
+def test_a_list_is_held_by_its_entries_and_by_the_line_that_announces_them() -> None:
+    quoted = "You may not carry:\n- pets of any kind to the office\n- food:\n  - hot soup with garlic"
+    assert kept(quoted, [quoted]) == quoted
+    for said in ("You may not carry: pets of any kind to the office.", "You may not carry hot soup with garlic."):
+        assert supported(said, [quoted])
+    for said in ("You may carry pets of any kind to the office.", "You may carry: food: hot soup with garlic."):
+        assert not supported(said, [quoted])
+
+
 def test_a_yes_or_no_stays_while_its_reason_does() -> None:
     assert kept("Yes. Vacation is paid.", QUOTES) == "Yes. Vacation is paid."
     assert kept("No. You get 16 days.", QUOTES) == ""

@@ -148,6 +148,7 @@ def test_words_are_tidied_but_not_changed(words: str, expected: str) -> None:
     ("question", "needle", "expected"),
     [
         ("Can I bring pets?", "pets", "No. You may not bring: pets of any kind to the office."),
+        ("Can I bring pets?", "You may not bring", "No. You may not bring: pets of any kind to the office."),
         ("Can I bring a plant?", "pets", "You may not bring: pets of any kind to the office."),
         ("Which rule holds for bicycles?", "into the lift", "You may not bring: bicycles into the lift."),
         ("Who may vote?", "board", "The members of the board may always vote."),
