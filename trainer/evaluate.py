@@ -33,7 +33,7 @@ from trainer.errors import CheckpointError, DataError, MissingExtra, TrainerErro
 from trainer.machine import pick_device
 from trainer.reading import TrunkReader
 from trainer.rows import ReadingRow
-from trainer.scoring import bits, evaluation_page, evidence, outcomes, questions, quotations
+from trainer.scoring import bits, evaluation_page, evidence, outcomes, questions, speech
 from trainer.scoring.calibrate import fit_threshold
 from trainer.scoring.opening import Opened, open_model
 from trainer.scoring.outcomes import Case, Outcomes
@@ -53,7 +53,7 @@ class EvaluateConfig:
     against: Path | None = None  # a second model, to say what was gained and what was forgotten
     questions: tuple[Path, ...] = ()  # question files that are scored too
     evidence_questions: int = 300  # of each question file, asked among near misses; five passages each take time
-    spoken: int = 20  # questions on which a trunk's spoken quotations are looked up
+    spoken: int = 12  # questions that a trunk answers in words, reading the prompt both ways and looking back only
     text_rows: int = 200  # of each domain, for bits per byte
     length: int = 1024  # tokens of such a row
     seed: int = 5
@@ -140,11 +140,9 @@ def details(found: Outcomes, asked: Sequence[Case], opened: Opened, threshold: f
         "speed": outcomes.speed(found, asked),
     }
     if isinstance(opened.reader, TrunkReader) and spoken:
-        said = quotations.Quotations()
-        for case in outcomes.progress(asked[:spoken], "speaking"):
-            quoted = quotations.speak(opened.reader, case.question, case.sources)
-            said = said.and_(quotations.of_speech(case.question, case.sources, quoted))
-        result["quotations"]["spoken"] = said.report()
+        result["spoken"] = speech.report(opened.reader, asked[:spoken])
+        result["quotations"]["spoken"] = result["spoken"]["both_ways"].pop("quotations")
+        result["spoken"]["looking_back"].pop("quotations")
     return result
 
 

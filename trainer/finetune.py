@@ -86,7 +86,7 @@ def finetune(plan: recipe.Recipe) -> Path:
 
 
 NAMES = (
-    "length", "rows_per_batch", "rows_per_step", "least_sources", "most_sources", "withheld", "spoken_tokens",
+    "length", "rows_per_batch", "rows_per_step", "least_sources", "most_sources", "withheld", "causal", "spoken_tokens",
     "shares", "talk_length", "text_length", "seed", "optimiser",
 )  # fmt: skip
 

@@ -73,6 +73,7 @@ def test_the_json_is_one_object_with_what_others_rely_on(folder):
     }
     assert found["quotations"]["spans"]["given"] > 30
     assert "spoken" in found["quotations"]
+    assert set(found["spoken"]) == {"both_ways", "looking_back"}
     low, high = found["intervals"]["f1"]
     assert low < found["f1"] < high
     assert not [edges for edges in found["intervals"].values() if None in edges]

@@ -9,7 +9,7 @@ import pytest
 
 from trainer.chat import Found, Source
 from trainer.reading import TrunkReader
-from trainer.scoring import outcomes, quotations, scores
+from trainer.scoring import outcomes, quotations, scores, speech
 from trainer.scoring.outcomes import Case, Outcomes
 from trainer.scoring.quotations import Quotations
 

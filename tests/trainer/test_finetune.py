@@ -373,3 +373,33 @@ def test_what_is_learnt_is_what_serving_computes(model, words):
             nats -= float(model.logits(state).log_softmax(-1)[token])
             state = model(torch.tensor([[token]]), cache=cache)[0, -1]
     assert learnt == pytest.approx(nats, rel=1e-5)
+
+
+def test_a_row_read_looking_back_teaches_the_answer_alone_as_a_left_to_right_runner_computes_it(plan, words):
+    small = plan()
+    model = checkpoint.load(small.out / "pretrain").eval()
+    config = replace(small.section("finetune", FinetuneConfig), withheld=0.0, rows_per_batch=1, rows_per_step=1)
+    reading = rows.read_rows(small.out / "rows" / "train.jsonl")
+    both, back = (RowBatches(reading, words, replace(config, causal=share)).batch(0) for share in (0.0, 1.0))
+    assert (both.arrays["ids"] == back.arrays["ids"]).all(), "the share changes how rows are read, not which are shown"
+    assert (both.counts["support"], both.counts["span"], both.counts["evidence"] > 0) == (1, 1, True)
+    assert {name: back.counts[name] for name in ("support", "span", "evidence")} == dict.fromkeys(
+        ("support", "span", "evidence"), 0.0
+    )
+    arrays = {name: torch.from_numpy(array) for name, array in back.arrays.items()}
+    with torch.no_grad():
+        learnt = losses(model, arrays, "read")
+        ids, prompt = arrays["ids"][0], int(arrays["prompt"][0])
+        nats = model.logits(model(ids[None]))[0].log_softmax(-1)  # every token looking back, as llama.cpp does
+        wanted = arrays["targets"][0, prompt - 1 :]
+        expected = -float(nats[prompt - 1 :].gather(1, wanted[:, None]).sum())
+    assert float(learnt["answer"]) == pytest.approx(expected, rel=1e-4)
+    assert [float(learnt[name]) for name in ("support", "span", "evidence")] == [0.0, 0.0, 0.0]
+
+
+def test_about_the_share_of_rows_is_read_looking_back(plan, words):
+    small = plan()
+    config = replace(small.section("finetune", FinetuneConfig), causal=0.25)
+    batches = RowBatches(rows.read_rows(small.out / "rows" / "train.jsonl"), words, config)
+    read = np.concatenate([batches.batch(number).arrays["ahead"] for number in range(55)])
+    assert 0.15 < (read == 0).mean() < 0.35

@@ -8,6 +8,8 @@ Loss    span (cross-entropy of start and end over all text tokens of all sources
         evidence (for each source), answer (next token of the spoken part, looking back only). Rows whose gold source is
         withheld teach refusing: few questions in print are unanswerable. A teacher's labels, where there are any, are
         mixed in (soft.py).
+Causal  a share of the rows is read looking back only and teaches the answer alone: runners of causal models, which know
+        no other way of reading, can ask the model too.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class ShowConfig(LoopConfig):
     least_sources: int = 1
     most_sources: int = 4
     withheld: float = 0.3  # share of rows that are shown without their gold source
+    causal: float = 0.15  # share of rows that are read looking back only
     spoken_tokens: int = 96  # longest answer with quotation that is learnt
     labels: Path | None = None  # of a teacher (`trainer labels`), to be learnt beside what people marked
     soft_weight: float = 0.5  # of the teacher's labels against the people's, in rows that have both
@@ -56,7 +59,7 @@ class ShowConfig(LoopConfig):
         super().__post_init__()
         within(self, length=(16, ANY), rows_per_batch=(1, ANY), rows_per_step=(1, ANY), withheld=(0, 1))
         within(self, most_sources=(1, ANY), least_sources=(0, self.most_sources), spoken_tokens=(0, ANY))
-        within(self, soft_weight=(0, 1), temperature=(0.1, 100))
+        within(self, causal=(0, 1), soft_weight=(0, 1), temperature=(0.1, 100))
 
 
 class Example(NamedTuple):
@@ -70,6 +73,7 @@ class Example(NamedTuple):
     span: tuple[int, int]  # positions of first and last token, or (-1, -1)
     asked: list[bool]  # one a token of the prompt: does it stand in the question too?
     soft: Soft | None  # what a teacher makes of it
+    causal: bool = False  # the prompt is read looking back only
 
 
 class RowBatches:
@@ -96,7 +100,7 @@ class RowBatches:
         made = collate(examples, self.words)
         if self.labels:
             rows, time = made.arrays["ids"].shape
-            softs = [example.soft for example in examples]
+            softs = [None if example.causal else example.soft for example in examples]
             made.arrays.update(
                 soft.arrays(softs, (rows, time), made.arrays["marks"].shape[1], self.config.soft_weight),
                 temperature=np.full(rows, self.config.temperature, dtype=np.float32),
@@ -144,6 +148,7 @@ class RowBatches:
             span or (-1, -1),
             chat.asked(prompt.ids, self.words),
             self.taught(row.question, sources, prompt),
+            bool(self.config.causal) and chance.random() < self.config.causal,
         )
 
     def taught(self, question: str, sources: Sequence[Source], prompt: chat.Prompt) -> Soft | None:
@@ -173,11 +178,12 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
         "targets": np.full((size, time), -100, dtype=np.int64),  # next token of the spoken part
         "documents": np.full((size, time), -1, dtype=np.int64),
         "prompt": np.array([e.prompt for e in examples], dtype=np.int64),  # [rows]
+        "ahead": np.array([0 if e.causal else e.prompt for e in examples], dtype=np.int64),  # tokens read in full
         "text": np.zeros((size, time), dtype=bool),
         "asked": np.zeros((size, time), dtype=np.int64),
         "marks": np.zeros((size, sources), dtype=np.int64),
         "evidence": np.full((size, sources), -1.0, dtype=np.float32),  # 1 gold, 0 not, -1 no such source
-        "span": np.array([e.span for e in examples], dtype=np.int64),  # [rows, 2]
+        "span": np.array([(-1, -1) if e.causal else e.span for e in examples], dtype=np.int64),  # [rows, 2]
     }
     for row, e in enumerate(examples):
         arrays["ids"][row, : len(e.ids) - 1] = e.ids[:-1]
@@ -186,10 +192,10 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
         arrays["text"][row, e.text] = True
         arrays["asked"][row, : e.prompt] = e.asked
         arrays["marks"][row, : len(e.marks)] = e.marks
-        arrays["evidence"][row, : len(e.marks)] = np.arange(len(e.marks)) == e.gold
+        arrays["evidence"][row, : len(e.marks)] = -1.0 if e.causal else np.arange(len(e.marks)) == e.gold
     counts = {
         "span": float((arrays["span"][:, 0] >= 0).sum()),
-        "support": float(size),
+        "support": float((arrays["ahead"] > 0).sum()),
         "evidence": float((arrays["evidence"] >= 0).sum()),
         "answer": float((arrays["targets"] != -100).sum()),
     }
@@ -199,10 +205,11 @@ def collate(examples: Sequence[Example], words: Tokenizer) -> Batch:
 def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001 (one kind)
     """Sums in nats of the four terms.
 
-    ids, targets, documents, text, asked: [rows, time]; prompt: [rows]; marks, evidence: [rows, sources]; span:
-    [rows, 2]. Where a teacher was asked also what `soft.arrays` makes, and its temperature: [rows].
+    ids, targets, documents, text, asked: [rows, time]; prompt, ahead: [rows]; marks, evidence: [rows, sources]; span:
+    [rows, 2]. A row that is read looking back only (ahead 0) counts for the answer alone. Where a teacher was asked
+    also what `soft.arrays` makes, and its temperature: [rows].
     """
-    allowed = attention.packed(arrays["documents"], causal=True, prefix=arrays["prompt"])
+    allowed = attention.packed(arrays["documents"], causal=True, prefix=arrays["ahead"])
     states = model(arrays["ids"], allowed=allowed)  # [rows, time, width]
     trunk, prompt = bare(model), arrays["prompt"]
     at = torch.arange(len(states), device=states.device)  # [rows]
@@ -214,7 +221,7 @@ def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> 
     nats = functional.cross_entropy(spans, wanted, ignore_index=-100, reduction="none").sum(1) / 2  # [rows]
     held = (arrays["span"][:, 0] >= 0).float()  # [rows]
     said = arrays["evidence"]  # [rows, sources]
-    real, answered = said >= 0, held
+    real, answered, full = said >= 0, held, arrays["ahead"] > 0
     if "taught" in arrays:
         taught = arrays["taught"]  # [rows]
         nats = held * soft.span_nats(spans, nats, arrays)
@@ -224,7 +231,7 @@ def reading_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> 
     evidence = trunk.heads.evidence(read[at[:, None], arrays["marks"]]).squeeze(-1).float()  # [rows, sources]
     return {
         "span": nats.sum(),
-        "support": functional.binary_cross_entropy_with_logits(support, answered, reduction="sum"),
+        "support": functional.binary_cross_entropy_with_logits(support[full], answered[full], reduction="sum"),
         "evidence": functional.binary_cross_entropy_with_logits(evidence[real], said[real], reduction="sum"),
         "answer": next_token_nats(trunk, states, arrays["targets"]),
     }
