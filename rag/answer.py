@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, generate, prompt, quote, remembered, spoken, wording
+from rag import cite, generate, prompt, quote, remembered, spoken, tasks, wording
 from rag.audit import ASKED
 from rag.compose import Material, compose
 from rag.errors import EndpointError, ModelError
@@ -118,6 +118,11 @@ def answer(
     course.read = prompt.fit(course.standalone, found).hits
     course.lap("search")
     yield Found(course.read)
+    task = tasks.recognise(course.alone)
+    made = tasks.perform(task, tasks.Desk(parts, course.reader, found, collection, person)) if task else None
+    if task is not None and made is not None:
+        yield from _tell(course, task, made)
+        return
     _read(course)
     course.lap("read")
     reason = _why_not(course)
@@ -142,6 +147,19 @@ def _recall(course: Course, allowed: Collection[str] | None) -> None:
     kept = remembered.among(remembered.facts(course.parts.catalogue, person=course.person), allowed)
     course.recalled = remembered.recall(course.alone, kept, search)
     course.standalone = course.recalled.question
+
+
+def _tell(course: Course, task: tasks.Task, made: tasks.Made) -> Iterator[Event]:
+    """What a task made of the documents; it was read and composed in one go. An outside speaker has no part in it."""
+    course.lap("read")
+    course.speaker, course.confidence = f"task:{task.kind}", made.confidence
+    course.notices += made.notices
+    if made.reason is None:
+        yield from _speak(course, made.words, made.citations)
+        return
+    course.hits = list(course.read[:NEAREST])
+    course.passages = [course.documents.widened(hit.passage) for hit in course.hits]
+    yield from _refuse(course, made.reason)
 
 
 def _read(course: Course) -> None:

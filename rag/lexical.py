@@ -87,6 +87,31 @@ class Lexical:
         rows = [Scored(int(passage), float(score)) for passage, (score, _) in zip(ids, hits, strict=True)]
         return sorted(rows, key=lambda row: (-row.score, row.passage))
 
+    def every(self, words: str, allowed: Collection[int] | None = None) -> list[int]:
+        """All passages among `allowed` (None: all) that hold each of these words, in their text or their headings.
+
+        Nothing is left out for being far down a list: this counts. Stop words are looked for too.
+        """
+        wanted = self._words.analyze(words)
+        if not wanted or self._index is None or (allowed is not None and len(allowed) == 0):
+            return []
+        schema = self._index.schema
+        conditions = [
+            (Occur.Must, Query.boolean_query([
+                (Occur.Should, Query.term_query(schema, field, word, "freq")) for field in ("text", "headings")
+            ]))
+            for word in dict.fromkeys(wanted)
+        ]  # fmt: skip
+        if allowed is not None:
+            conditions.append((Occur.Must, _filter(schema, allowed)))
+        searcher = self._index.searcher()
+        hits = searcher.search(Query.boolean_query(conditions), limit=max(1, len(self)), count=False).hits
+        return sorted(int(number) for number in searcher.fast_field_values("id", [address for _, address in hits]))
+
+    def stems(self, words: str) -> list[str]:
+        """The words as they stand in the index: lower case, accents folded, cut to their stems."""
+        return list(self._words.analyze(words))
+
     def _query_words(self, query: str) -> list[str]:
         """Stemmed words, each once; "to be or not to be" keeps its stop words, having nothing else."""
         words = self._asked.analyze(query) or self._words.analyze(query)

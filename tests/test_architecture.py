@@ -23,7 +23,7 @@ LAYERS = [
      "leashed", "stoppable", "detached"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "tasks", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },
     {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "checked", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",

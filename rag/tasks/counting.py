@@ -1,0 +1,103 @@
+"""Which documents mention something, and how many: the whole catalogue, not the best few.
+
+    words ─► passages that hold them all (no limit) ─► their documents ─► the words one after the other ─► a row each
+
+Takes   what is looked for and which kind of document is meant ("policies" are those whose name or title says so).
+Gives   honest numbers (of how many documents, how often in each) and a row with the exact words for each document.
+Nothing found is a refusal that names how many documents were searched.
+"""
+
+from __future__ import annotations
+
+from rag import quote
+from rag.tasks.desk import Desk
+from rag.tasks.sheet import MOST, Sheet
+from rag.tasks.task import Made, Task
+from rag.types import Document
+from rag.units import strip
+
+_ANY = "document doc file page text source article handbook"  # these mean any document
+_AROUND = 900  # characters on each side of a mention in which its sentence is looked for
+
+
+def count(task: Task, desk: Desk) -> Made:
+    """The documents that mention `task.subject`, or all of them where nothing is named."""
+    among = _of_kind(desk, task.unit)
+    kind = "documents" if among is None else f"documents called {task.unit}"
+    searched = list(desk.readable) if among is None else sorted(among)
+    if not task.subject:
+        return _all(desk, searched, kind)
+    with_all = [number for number in desk.with_words(task.subject) if among is None or number in among]
+    found = [(desk.document(number), desk.mentions(task.subject, desk.document(number).text)) for number in with_all]
+    exact = sorted(((one, places) for one, places in found if places), key=lambda row: (-len(row[1]), row[0].name))
+    if not exact:
+        return _none(task.subject, len(searched), kind, len(with_all))
+    sheet = Sheet(desk)
+    for document, places in exact:
+        times = f" ({len(places)} times)" if len(places) > 1 else ""
+        start, end = around(document, *places[0])
+        sheet.quote(document, start, end, label=f"{document.name}{times}")
+    total = sum(len(places) for _, places in exact)
+    sheet.say_first(
+        f"{_number(len(exact), 'document')} of {len(searched):,}{kind.removeprefix('documents')} "
+        f"{'mentions' if len(exact) == 1 else 'mention'} “{task.subject}”, {_number(total, 'time')} in all."
+    )
+    if len(exact) > MOST:
+        sheet.notices.append(f"The first {MOST} are quoted; name a collection or more words to see the others.")
+    loose = len(with_all) - len(exact)
+    if loose:
+        sheet.notices.append(
+            f"Not counted: {_number(loose, 'document')} with all of these words in one passage, but not together."
+        )
+    return sheet.made(1.0) or _none(task.subject, len(searched), kind, len(with_all))
+
+
+def around(document: Document, start: int, end: int) -> tuple[int, int]:
+    """What to quote of the place `start:end`: its sentence, list entry, row or heading."""
+    text = document.text
+    first, last = max(0, start - _AROUND), min(len(text), end + _AROUND)
+    opens, closes = text.rfind("\n\n", first, start), text.find("\n\n", end, last)
+    first = opens + 2 if opens >= 0 else max(first, text.rfind("\n", first, start) + 1)
+    last = closes if closes >= 0 else last
+    line = text.rfind("\n", first, start) + 1 or first
+    if text.startswith("#", max(first, line)):
+        stop = text.find("\n", end)
+        return strip(text, max(first, line), stop if stop >= 0 else len(text))
+    left, right = quote.expand(text[first:last], start - first, end - first)
+    return first + left, first + right
+
+
+def _of_kind(desk: Desk, unit: str) -> set[int] | None:
+    """Documents whose name or title says that they are what is counted; None for any document."""
+    wanted = desk.stems(unit)
+    special = wanted - desk.stems(_ANY)
+    if not special:
+        return None
+    found = {
+        number
+        for number, document in desk.readable.items()
+        if special <= desk.stems(f"{document.title} {document.name.replace('/', ' ')}")
+    }
+    return found or None  # nothing is called so: then everything is meant
+
+
+def _all(desk: Desk, searched: list[int], kind: str) -> Made:
+    """The catalogue itself, each document with its first line."""
+    sheet = Sheet(desk)
+    for number in sorted(searched, key=lambda one: desk.readable[one].name)[:MOST]:
+        document = desk.document(number)
+        end = document.text.find("\n")
+        sheet.quote(document, *strip(document.text, 0, end if end > 0 else len(document.text)), label=document.name)
+    sheet.say_first(f"{_number(len(searched), kind, plural=kind)}.")
+    if len(searched) > len(sheet.citations):
+        sheet.notices.append(f"{len(sheet.citations)} are shown; `rag documents` and the Documents page list all.")
+    return sheet.made(1.0) or Made(reason="There are no documents yet; add some and ask again.")
+
+
+def _none(subject: str, searched: int, kind: str, loose: int) -> Made:
+    tail = f" {_number(loose, 'document')} hold its words apart from one another." if loose else ""
+    return Made(reason=f"None of {_number(searched, kind, plural=kind)} mentions “{subject}”.{tail}", confidence=0.0)
+
+
+def _number(count: int, noun: str, *, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
