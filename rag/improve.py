@@ -63,7 +63,13 @@ class Improvable(Protocol):
         """Write what may be learnt from as one file."""
 
     def promote(
-        self, folder: Path, *, questions: Path | None = None, tell: Tell | None = None, person: str | None = None
+        self,
+        folder: Path,
+        *,
+        questions: Path | None = None,
+        quick: bool = False,
+        tell: Tell | None = None,
+        person: str | None = None,
     ) -> GateReport:
         """Measure a candidate against the current model, and let it answer if it is better."""
 
@@ -266,8 +272,8 @@ def _gate(library: Improvable, course: Course) -> None:
     with course.stage("gate") as stage:
         questions = Path(course.asked.questions) if course.asked.questions else None
         report = library.promote(
-            course.folder / "candidate", questions=questions, tell=_told(course.pace(stage), stage),
-            person=course.asked.person,
+            course.folder / "candidate", questions=questions, quick=course.asked.quick,
+            tell=_told(course.pace(stage), stage), person=course.asked.person,
         )  # fmt: skip
         stage["detail"] = report.verdict
         course.state["outcome"] = report.as_dict()

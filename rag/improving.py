@@ -42,13 +42,15 @@ class Improving:
         overrides: Sequence[str] = (),
         config: Path | None = None,
         questions: Path | None = None,
+        quick: bool = False,
         anyway: bool = False,
         person: str | None = None,
     ) -> Run:
         """Start to improve the model, in a process of its own that outlives this one. Raises SettingsError.
 
         `overrides` and `config` go to `trainer improve`; `questions` is a file of questions that people checked, for
-        the gate. It is refused where a run is going on, and where nothing could show a gain, unless `anyway`.
+        the gate; `quick` is a rehearsal, in which the gate measures a part and promotes nothing. It is refused where a
+        run is going on, and where nothing could show a gain, unless `anyway`.
         """
         seen = self.outlook(person=person)
         if not anyway:
@@ -58,6 +60,7 @@ class Improving:
             overrides=tuple(overrides),
             config=str(config.resolve()) if config else None,
             questions=str(questions.resolve()) if questions else None,
+            quick=quick,
         )
         return runs.Runs(self.path).start(asked, self.settings, seen.as_dict())
 

@@ -19,6 +19,7 @@ from rag.parts import Parts
 from rag.runs import STAGES, Run, Runs
 
 FEW = 30  # judged questions on the held-out side below which a gain is hardly ever certain
+ENDED = ("promoted", "refused")
 SECONDS = {  # of each stage: (always, for each passage learnt from, for each judgement)
     "export": (2.0, 0.02, 0.05),
     "train": (240.0, 3.0, 2.0),
@@ -65,7 +66,8 @@ def outlook(parts: Parts, runs: Runs, *, person: str | None = None) -> Outlook:
     """Look at what is there."""
     seen = bundle.foreseen(parts)
     waiting = len(review.waiting(parts.catalogue, person=person))
-    before = next((run for run in runs.history() if run.status in ("promoted", "refused")), None)
+    whole = (run for run in runs.history() if run.status in ENDED and not (run.asked.quick or run.asked.overrides))
+    before = next(whole, None)  # what was asked for less says little about a whole one
     seconds, like_run = _seconds(seen, before)
     missing = _missing(seen, waiting, len(feedback.judgements(parts.catalogue, state="accepted")))
     return Outlook(
@@ -110,12 +112,15 @@ def _judgements(count: int) -> str:
 def _seconds(seen: bundle.Foreseen, before: Run | None) -> tuple[dict[str, float], int | None]:
     """By stage: as the last run took, in proportion to what it learnt from, or as measured elsewhere."""
     plain = {name: _measured(name, seen.passages, seen.judgements) for name in STAGES}
-    took = {stage["name"]: stage["seconds"] for stage in before.stages} if before else {}
-    if before is None or not before.outlook or not all(took.get(name) for name in STAGES):
+    then: Mapping[str, Any] = before.outlook if before else {}
+    if before is None or "passages" not in then:
         return plain, None
-    then: Mapping[str, Any] = before.outlook
+    took = {stage["name"]: float(stage.get("seconds") or 0) for stage in before.stages}
     scaled = {
-        name: float(took[name]) * plain[name] / _measured(name, then["passages"], then["judgements"]) for name in STAGES
+        name: took[name] * plain[name] / _measured(name, then["passages"], then["judgements"])
+        if took.get(name)
+        else plain[name]
+        for name in STAGES
     }
     return scaled, before.number
 

@@ -55,6 +55,7 @@ class Asked:
     overrides: tuple[str, ...] = ()  # for `trainer improve --set`
     config: str | None = None  # a recipe for it
     questions: str | None = None  # a file of questions for the gate
+    quick: bool = False  # a rehearsal: the gate measures a part, and promotes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +377,7 @@ def _asked(said: Mapping[str, Any]) -> Asked:
         overrides=tuple(said.get("overrides", ())),
         config=said.get("config"),
         questions=said.get("questions"),
+        quick=bool(said.get("quick")),
     )
 
 

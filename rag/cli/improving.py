@@ -34,6 +34,7 @@ def improve(
     overrides: Sets = None,
     config: Config = None,
     questions: Questions = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A rehearsal: measure a part, promote nothing.")] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also where nothing could show a gain.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return; --status follows.")] = False,
     outlook: Annotated[bool, typer.Option("--outlook", help="Only say what it would learn from.")] = False,
@@ -66,7 +67,7 @@ def improve(
         else:
             started = _started(
                 opened, resume=resume, again=again, overrides=tuple(overrides or ()), config=config,
-                questions=questions, anyway=anyway, person=person,
+                questions=questions, quick=quick, anyway=anyway, person=person,
             )  # fmt: skip
             if not json:
                 typer.echo(f"improvement {started.number}: process of its own, its log is {started.folder / 'log'}")
