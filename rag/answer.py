@@ -17,17 +17,19 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, generate, prompt, quote, remembered, spoken, tasks, wording
+from rag import cite, generate, prompt, quote, remembered, spoken, tasks, wording, workers
 from rag.audit import ASKED
 from rag.compose import Material, compose
+from rag.endpoint import Footnotes
 from rag.errors import EndpointError, ModelError
 from rag.followup import standalone
-from rag.generate import Footnotes, SpanSpeaker, open_speaker, stretches, whole
+from rag.generate import SpanSpeaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
 from rag.rerank import Alike, against, choose, confidence
 from rag.retrieve import retrieve
 from rag.risk import threshold
+from rag.speak import TrunkSpeaker, open_speaker
 from rag.types import (
     LOCAL_OWNER,
     Answer,
@@ -98,11 +100,13 @@ def answer(
     speaker: SpanSpeaker | None = None,
     purpose: str = ASKED,
     recall: Collection[str] | None = None,
+    found: Sequence[Hit] | None = None,
 ) -> Generator[Event]:
     """Answer one question. `speaker` words the answer by other rules than the default ones.
 
     `purpose` stands in the audit: what is asked to measure (evaluated, replayed) is no question of a person.
     `recall` are the ids of remembered facts that may be used: none where nobody asks, all of this person's otherwise.
+    `found` is read instead of what a search finds: an old answer is given again from its own passages.
     """
     if parts.reader is None:
         raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")
@@ -114,7 +118,8 @@ def answer(
     course.generation = parts.refresh()
     _recall(course, (None if purpose == ASKED else ()) if recall is None else recall)
     yield Searching(course.alone, tuple(fact.text for fact in course.recalled.facts))
-    found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
+    if found is None:
+        found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
     course.read = prompt.fit(course.standalone, found).hits
     course.lap("search")
     yield Found(course.read)
@@ -129,13 +134,15 @@ def answer(
     words, citations = ("", ()) if reason else _composed(course, own)
     if not reason and not citations:
         reason = "The words that seemed to answer could not be confirmed in their document, so they are not shown."
-    outside = parts.speaker or open_speaker(parts.settings.endpoint)
+    model = parts.speaker or open_speaker(parts.settings, parts.reader)
     if reason:
         yield from _refuse(course, reason)
-    elif outside is None:
+    elif model is None:
         yield from _speak(course, words, citations)
+    elif isinstance(model, TrunkSpeaker):
+        yield from _speak(course, *_worded(course, model, words, citations))
     else:
-        yield from _speak_outside(course, outside, words, citations)
+        yield from _speak_outside(course, model, words, citations)
 
 
 def _recall(course: Course, allowed: Collection[str] | None) -> None:
@@ -232,6 +239,21 @@ def _speak(course: Course, words: str, citations: tuple[Citation, ...]) -> Itera
         yield Quoted(number, cited)
     course.lap("speak")
     yield Done(_finish(course, words, citations))
+
+
+def _worded(
+    course: Course, trunk: TrunkSpeaker, words: str, citations: tuple[Citation, ...]
+) -> tuple[str, tuple[Citation, ...]]:
+    """Our trunk's words with its quotations; `words` and `citations`, made by rules, where it has none that hold."""
+    if course.disagreement:  # all sides are shown as they are quoted; no wording picks one
+        return words, citations
+    said = trunk.compose(course.standalone, course.reading.spans, course.passages)
+    shown = course.documents.confirmed(said.quotations, course.passages)
+    if not said.words or len(shown) < len(said.quotations):
+        course.notices.append("The trunk found no words that its quotations hold, so the quoted words answer.")
+        return words, citations
+    course.speaker = trunk.name
+    return said.words, shown
 
 
 def _speak_outside(course: Course, outside: Speaker, words: str, citations: tuple[Citation, ...]) -> Iterator[Event]:
@@ -336,7 +358,8 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
                 "end": hit.end,
                 "headings": list(hit.passage.headings),
                 "sha256": hashlib.sha256(hit.text.encode("utf-8", "surrogatepass")).hexdigest(),
-                "score": round(hit.score, 6),
+                "score": float(hit.score),  # exact, as is the next one: from these the answer is given again
+                "nearness": float(hit.nearness),
             }
             for hit in course.read
         ],
@@ -350,6 +373,12 @@ def _payload(course: Course, result: Answer) -> dict[str, object]:
         "model": course.reader.name,
         "speaker": course.speaker,
         "embedder": course.parts.embedder.identity,
-        "settings": {"strictness": settings.strictness, "fusion_weight": settings.fusion_weight},
+        "made_with": workers.made_with(course.reader, course.parts.embedder),
+        "settings": {
+            "strictness": settings.strictness,
+            "fusion_weight": settings.fusion_weight,
+            "speaker": settings.speaker,
+            "generation": settings.generation.model_dump(),
+        },
         "answer": {name: value for name, value in result.as_dict().items() if name != "answer_id"},
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.audit import Audit
 from rag.catalogue import Catalogue
+from rag.config import Settings
 
 if TYPE_CHECKING:
     from rag.parts import Parts
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 class Auditing:
     """What a library knows of the answers it gave."""
 
+    settings: Settings
     _catalogue: Catalogue
+    _promoted: bool
 
     def answered(self, answer_id: str, *, person: str | None = None) -> dict[str, Any]:
         """One answer as it was given, with its question, and the conversation it stands in. Raises NotFound."""
@@ -41,10 +44,13 @@ class Auditing:
         ]  # fmt: skip
 
     def replay(self, answer_id: str) -> Replayed:
-        """Ask again what was asked, as it was asked, and compare."""
+        """Give an answer again with its own model, precision and passages, where they are here, and compare.
+
+        In a library that was opened for one model (`promoted=False`), that one answers.
+        """
         from rag.replay import replay
 
-        return replay(self._model_parts(), answer_id)
+        return replay(self._model_parts(), answer_id, base=self.settings.model if self._promoted else None)
 
     def _parts(self) -> Parts:
         raise NotImplementedError  # Library opens them

@@ -35,7 +35,8 @@ KINDS = ("encoder", "trunk")
 class FolderReader:
     """A `Reader` over one model folder; both kinds of model look the same from here."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, precision: str | None = None) -> None:
+        """`precision`: fp32 or bf16; None: what is faster here."""
         from trainer.chat import Source
 
         self.folder = folder
@@ -48,10 +49,10 @@ class FolderReader:
                 model = EncoderReader.from_folder(folder)
                 self._read, self.threshold = model.read, model.threshold
                 pool = workers.apart("read")
-                self.precision = workers.precision(_trying(model), on=pool)
+                self.precision = precision or workers.precision(_trying(model), on=pool)
                 model.bf16, model.compute = self.precision == "bf16", pool.map
             else:
-                self.trunk = open_trunk(folder)
+                self.trunk = open_trunk(folder, precision=precision)
                 self._read, self.threshold, self.precision = (
                     self._read_prompt,
                     self.trunk.threshold,
@@ -89,9 +90,9 @@ class FolderReader:
         return [*evidence, *[0.0] * (len(sources) - len(evidence))], support, found
 
 
-def open_reader(folder: Path) -> Reader:
-    """The reader of a model folder. Raises ModelError."""
-    return FolderReader(folder)
+def open_reader(folder: Path, *, precision: str | None = None) -> Reader:
+    """The reader of a model folder, in the precision that is faster here where none is named. Raises ModelError."""
+    return FolderReader(folder, precision=precision)
 
 
 def model_config(folder: Path) -> dict[str, object]:
@@ -138,8 +139,8 @@ def _trying(model: Any) -> Callable[[bool], object]:
     return run
 
 
-def open_trunk(folder: Path) -> TrunkReader:
-    """A trunk with the precision in which it reads fastest here."""
+def open_trunk(folder: Path, *, precision: str | None = None) -> TrunkReader:
+    """A trunk with the precision in which it reads fastest here, or the one that is named."""
     from trainer.chat import Source
     from trainer.reading import TrunkReader
 
@@ -149,5 +150,5 @@ def open_trunk(folder: Path) -> TrunkReader:
         trunk.precision = "bf16" if bf16 else "fp32"
         return trunk.read("Which?", [Source("", f"one two {bf16}. " * 30)] * 2)
 
-    trunk.precision = workers.precision(run, on=workers.decoding())
+    trunk.precision = precision or workers.precision(run, on=workers.decoding())
     return trunk

@@ -12,6 +12,8 @@ Why     cores in step wait for each other in every layer: beside another busy pr
 
 from __future__ import annotations
 
+import platform
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -97,3 +99,15 @@ def _tried(run: Callable[[bool], object]) -> str:
             run(name == "bf16")
             least[name] = min(least[name], time.thread_time() - start)
     return "bf16" if least["fp32"] > GAIN * least["bf16"] else "fp32"
+
+
+def made_with(reader: object, embedder: object) -> dict[str, object]:
+    """What may change the last bits of a number, and with them a word; torch is asked where something loaded it."""
+    torch = sys.modules.get("torch")
+    return {
+        "precision": getattr(reader, "precision", None),
+        "embedder_precision": getattr(embedder, "precision", None),
+        "threads": torch.get_num_threads() if torch else None,
+        "torch": str(torch.__version__) if torch else None,
+        "machine": platform.machine(),
+    }

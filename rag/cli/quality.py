@@ -137,9 +137,16 @@ def replay(answer_id: AnswerId, model: Model = None, index: Index = None, json: 
         as_json(replayed.as_dict())
     else:
         typer.echo(f"then: {replayed.then['answer']}\nnow:  {replayed.now['answer']}")
-        typer.echo("\n".join(["the same" if replayed.same else "different", *replayed.changed]))
+        typer.echo("\n".join(["the same" if replayed.same else _first(replayed.difference), *replayed.changed]))
     if not replayed.same:
         raise typer.Exit(1)
+
+
+def _first(difference: dict[str, Any] | None) -> str:
+    """Where two answers part."""
+    if difference is None:
+        return "different: the same words, from other places"
+    return f"different from token {difference['token']}: {difference['then']!r} then, {difference['now']!r} now"
 
 
 COMMANDS = (evaluate, quality, gap, audit, replay)
