@@ -34,7 +34,8 @@ def draw(library: Library, open_: dict[str, Any]) -> None:
         st.page_link(st.session_state["pages"]["documents"], label="Add documents", icon=":material/upload_file:")
         return
     low, _, high = found.ordinary.bits
-    st.html(prose.plain(found.verdict, "body") + plots.figures(_distance(found)))
+    st.html(prose.plain(found.verdict, "body"))
+    st.html(plots.figures(_distance(found)))
     apart = [one for one in found.documents if one.tokens_per_word is not None][:DRAWN]
     said = (
         f"Each dot is a document: the farther right, the less its words resemble the text the model knows. "

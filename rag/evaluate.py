@@ -79,11 +79,11 @@ def load(file: Path) -> list[Row]:
             rows.append(json.loads(line))
         except ValueError as error:
             raise SettingsError(f"{file}, line {number}: not JSON ({error}). One object a line") from error
-        _refuse(rows[-1], f"{file}, line {number}")
+        refuse(rows[-1], f"{file}, line {number}")
     return rows
 
 
-def _refuse(row: Any, where: str) -> None:
+def refuse(row: Any, where: str) -> None:
     """Raise SettingsError for a row that cannot be asked or judged."""
     if not isinstance(row, dict) or not str(row.get("question", "")).strip():
         raise SettingsError(f"{where}: no question. Each line needs at least question, answers and answerable")
@@ -95,7 +95,7 @@ def evaluate(library: Asked, rows: Sequence[Row], *, progress: Callable[[int, in
     """Ask every row and count. `progress(done, total)` is called after each."""
     judged: list[Row] = []
     for number, row in enumerate(rows, start=1):
-        _refuse(row, f"row {number}")
+        refuse(row, f"row {number}")
         judged.append(judge(row, *ask(library, row)))
         if progress:
             progress(number, len(rows))

@@ -121,9 +121,7 @@ class Gaps:
                 "The text lies farther from what the model knows than 95 of 100 ordinary documents: expect it to err."
             )
         if found > middle:
-            return (
-                "The text lies farther from what the model knows than most ordinary documents, within their range."
-            )
+            return "The text lies farther from what the model knows than most ordinary documents, within their range."
         return "The text is as near to what the model knows as ordinary handbooks and documentation are."
 
     def as_dict(self) -> dict[str, Any]:
@@ -191,15 +189,14 @@ class Meter:
     """Table and tokenizer; its name says which two measured."""
 
     def __init__(self, tokenizer: Path) -> None:
-        """A model without a tokenizer of its own (none, or one that cannot be read) leaves tokens at 0."""
-        from trainer.ngrams import words_of
+        """A model without a tokenizer leaves words and tokens at 0."""
+        from trainer import ngrams
 
         self._table, self._table_name = _table()
-        self._words_of = words_of
-        data = tokenizer.read_bytes() if tokenizer.is_file() else b""
-        self._tokenizer = hashlib.sha256(data).hexdigest()[:12]
-        self._words = _words(str(tokenizer), self._tokenizer) if data else None
-        self.name = f"{self._table_name}-{self._tokenizer}"
+        self._words_of = ngrams.words_of
+        self._words = _words(str(tokenizer), tokenizer.stat().st_mtime_ns) if tokenizer.is_file() else None
+        self._vocabulary = ngrams.vocabulary(self._words) if self._words else "none"
+        self.name = f"{self._table_name}-{self._vocabulary}"
 
     def read(self, text: str) -> tuple[int, float, int, int]:
         """Bytes, bits, words and tokens of a text's beginning."""
@@ -213,7 +210,7 @@ class Meter:
         """The figures that were taken when the table was made."""
         figures = json.loads(self._table.about["figures"])
         others = figures["other_sources"]
-        same = figures["tokenizer"] == self._tokenizer
+        same = figures["tokenizer"] == self._vocabulary
         low, middle, high = others["bits_percentiles"]
         tokens = tuple(others["tokens_percentiles"]) if same else None
         return Ordinary(others["documents"], (low, middle, high), tokens)
@@ -228,7 +225,7 @@ def _table() -> tuple[Table, str]:
 
 
 @lru_cache(maxsize=4)
-def _words(path: str, identity: str) -> Tokenizer:  # noqa: ARG001 - another identity is another tokenizer
+def _words(path: str, written: int) -> Tokenizer:  # noqa: ARG001 - a file written anew is another tokenizer
     from tokenizers import Tokenizer
 
     words = Tokenizer.from_file(path)

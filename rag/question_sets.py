@@ -50,9 +50,11 @@ def of_file(file: Path) -> QuestionSet:
 
 
 def of_rows(name: str, rows: Sequence[Row]) -> QuestionSet:
-    """Rows that somebody holds."""
+    """Rows that somebody holds. Raises SettingsError where there are none, or one cannot be asked."""
     if not rows:
         raise SettingsError(f"{name}: no questions. Each line needs at least question, answers and answerable")
+    for number, row in enumerate(rows, start=1):
+        evaluate.refuse(row, f"{name}, question {number}")
     return QuestionSet("file", name, tuple(rows))
 
 

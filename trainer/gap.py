@@ -14,7 +14,6 @@ Figures over documents: bits per byte under the table and tokens a word of the p
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -66,13 +65,12 @@ def train(plan: recipe.Recipe) -> Path:
     if not counted or not outside:
         raise DataError(f"{plan.data}: {len(counted)} documents to count and {len(outside)} kept out; both are needed")
     table = ngrams.learn((one.text for one in counted), {}, least=config.bits, often=config.often)
-    tokenizer = packaged_encoder() / "tokenizer.json"
-    words = opened(tokenizer)
+    words = opened(packaged_encoder() / "tokenizer.json")
     figures = {
         "counted": {"documents": len(counted), "bytes": sum(len(one.text.encode()) for one in counted)},
         "same_sources": measured(table, words, [one.text for one in same], config.least),
         "other_sources": measured(table, words, [one.text for one in outside], config.least),
-        "tokenizer": identity(tokenizer),
+        "tokenizer": ngrams.vocabulary(words),
     }
     licences = Counter((one.source, one.licence) for one in counted)
     about = {
@@ -145,11 +143,6 @@ def opened(path: Path) -> Tokenizer:
     words.no_truncation()
     words.no_padding()
     return words
-
-
-def identity(path: Path) -> str:
-    """Which tokenizer counted: figures of another one are on another scale."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

@@ -14,16 +14,21 @@ Learns  interpolated absolute discounting (Ney, Essen & Kneser, Computer Speech 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from trainer.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 ORDER = 6  # bytes, the one to be foretold included
 DISCOUNT = 0.75
@@ -87,6 +92,12 @@ def words_of(text: str) -> list[str]:
     ["Don't", 'https', 'a', 'bc', 'pay']
     """
     return _WORDS.findall(text)
+
+
+def vocabulary(words: Tokenizer) -> str:
+    """Which vocabulary a tokenizer has: tokens a word of another one are on another scale."""
+    pieces = "\n".join(f"{piece} {number}" for piece, number in sorted(words.get_vocab().items()))
+    return hashlib.sha256(pieces.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def load(path: Path) -> Table:
