@@ -39,6 +39,7 @@ from trainer.scoring.scores import draws, interval
 
 FORMAT = 1
 AT_ONCE = 16  # texts read at a time
+PAIRS = 4  # of like length, computed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +151,16 @@ class Pairs:
         self.order = LikeLengths(len(rows), lambda _: lengths, size=size, seed=config.seed)
 
     def step(self, number: int) -> Sequence[Batch]:
-        """The one micro-batch of a step."""
+        """The micro-batches of a step, PAIRS of like length in each: little padding, little memory."""
         rows = [self.rows[i] for i in self.order.batch(number)]
-        texts = [(row.prompt, row.better) for row in rows] + [(row.prompt, row.worse) for row in rows]
-        arrays = padded([self.model.tokens(*text) for text in texts])
-        return [Batch(arrays, {"order": float(len(rows))}, tokens=int(arrays["mask"].sum()))]
+        both = [[self.model.tokens(row.prompt, answer) for answer in (row.better, row.worse)] for row in rows]
+        both.sort(key=lambda texts: max(len(ids) for ids, _ in texts))
+        batches = []
+        for at in range(0, len(both), PAIRS):
+            part = both[at : at + PAIRS]
+            arrays = padded([better for better, _ in part] + [worse for _, worse in part])
+            batches.append(Batch(arrays, {"order": float(len(part))}, tokens=int(arrays["mask"].sum())))
+        return batches
 
 
 def order_losses(model: Any, arrays: Mapping[str, Tensor], kind: str = "") -> dict[str, Tensor]:  # noqa: ARG001
