@@ -25,9 +25,11 @@ import numpy as np
 
 import rag
 from benchmarks import fit_confidence, libraries
-from benchmarks.fit_confidence import ROOT, calibration_error, chances
-from benchmarks.libraries import Question, Text
+from benchmarks.fit_confidence import ROOT
+from benchmarks.libraries import Text
 from benchmarks.record import record
+from rag.calibrate import Known
+from rag.fitting import calibration_error
 from rag.read import open_reader
 from trainer import jsonl
 
@@ -79,7 +81,7 @@ def main() -> None:
     without, _ = fit_confidence.made(given.rows, given.index)
     index = library(rows, without, given.index / "articles")
     questions = [
-        Question(row["question"], tuple(a["text"] for a in row["answers"]) if kept(row["context"]) else (), None)
+        Known(row["question"], tuple(a["text"] for a in row["answers"]) if kept(row["context"]) else (), None)
         for row in rows[:: given.every]
     ]
     reader = open_reader(given.model)
@@ -87,7 +89,7 @@ def main() -> None:
     cases = [case for part in fit_confidence.side_by_side(halves, given.model) for case in part]
     chosen = [case.chosen(dict(reader.order or {}) or None) for case in cases]
     told = [(case, one) for case, one in zip(cases, chosen, strict=True) if one.features]
-    said = chances(np.array([one.features for _, one in told]), dict(reader.confidence or {}))
+    said = np.array([confidence(one.features, 0.0, reader.confidence) for _, one in told])
     good = np.array([case.right(one) for case, one in told], dtype=float)
     there = np.array([bool(case.question.answers) for case, _ in told])
     shown = said >= reader.threshold

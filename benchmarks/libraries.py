@@ -18,19 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag import Library
+from rag.calibrate import Known
 from trainer.rows import ReadingRow, read_rows
 
 HUMAN = ("adversarial_mix", "medical_articles", "new_wiki", "policies", "search_questions", "squad_part")
 OTHER = ("handbooks", "documentation", "manuals", "textbooks", "question_to_passage_medical")
 ALONE = "policies"  # a question about "we" is asked of one company
-
-
-class Question(NamedTuple):
-    """One question; `answers` are the words that people marked, none where no text answers."""
-
-    question: str
-    answers: tuple[str, ...]
-    collection: str | None
 
 
 class Text(NamedTuple):
@@ -56,10 +49,10 @@ def documents(rows: Iterable[ReadingRow], *, without: frozenset[str] = frozenset
         yield Text(collection, name, title + "\n\n".join(texts))
 
 
-def questions(rows: Iterable[ReadingRow]) -> list[Question]:
+def questions(rows: Iterable[ReadingRow]) -> list[Known]:
     """What people asked of these rows' texts."""
     return [
-        Question(
+        Known(
             row.question,
             tuple(row.sources[0][1][start:end] for start, end in row.spans),
             re.sub(r"\W+", "_", row.sources[0][0])[:40] if row.domain == ALONE else None,

@@ -42,14 +42,14 @@ def order_weights(
         raise ValueError("no question has right and wrong spans, so nothing can be weighed")
     scale = np.concatenate([x for x, _ in found]).std(axis=0) + 1e-6
     prior = np.array([(near or {}).get(name, 0.0) for name in WEIGHTS]) * scale
-    weights = prior.copy()
+    weights, hold = prior.copy(), ridge / len(found)
     for _ in range(2000):
-        slope = ridge / len(found) * (weights - prior)
+        slope = hold * (weights - prior)
         for x, good in found:
             chance = softmax(x / scale @ weights)
             among = np.where(good, chance, 0.0)
             slope += ((chance - among / among.sum()) @ (x / scale)) / len(found)
-        weights -= 0.5 * slope
+        weights -= 0.5 / (1 + hold) * slope
     return dict(zip(WEIGHTS, (round(float(w), 4) for w in weights / scale), strict=True))
 
 
@@ -81,11 +81,21 @@ def confidence_weights(
     prior = np.append([(near or {}).get(name, 0.0) for name in FEATURES] * scale, (near or {}).get("bias", 0.0))
     weights = prior.copy()
     hold = ridge * np.diag([1.0] * len(FEATURES) + [0.0])  # the bias is free: how often answers are right is no taste
-    for _ in range(30):
-        chance = 1 / (1 + np.exp(-x @ weights))
+
+    def loss(at: Array) -> float:
+        signed = np.where(good > 0, x @ at, -(x @ at))
+        return float(np.logaddexp(0, -signed).sum() + (at - prior) @ hold @ (at - prior) / 2)
+
+    for _ in range(50):
+        chance = 0.5 * (1 + np.tanh(x @ weights / 2))  # the logistic function, without overflow
         slope = x.T @ (chance - good) + hold @ (weights - prior)
         curve = (x * (chance * (1 - chance))[:, None]).T @ x + hold + 1e-9 * np.eye(len(weights))
-        weights = weights - np.linalg.solve(curve, slope)
+        step, size = np.linalg.solve(curve, slope), 1.0
+        while size > 1e-4 and loss(weights - size * step) > loss(
+            weights
+        ):  # far from the end Newton's steps are too long
+            size /= 2
+        weights = weights - size * step
     values = [*(weights[:-1] / scale), weights[-1]]
     return {name: round(float(w), 4) for name, w in zip((*FEATURES, "bias"), values, strict=True)}
 
