@@ -117,7 +117,7 @@ def verdict(question: str, quoted: str, *, about: str = "") -> Verdict:
     shared = len(wanted & (topic(rest) | topic(about)))
     turned = _TURNED.search(last) or (_NEGATED.search(last) is not None)
     freed = said == "No" and _FREES.search(rest) and _MAY.search(last) and not _MUST.search(last)
-    return said if asking and not turned and not freed and 2 * shared >= len(wanted) else ""
+    return said if asking and not turned and not freed and 3 * shared >= len(wanted) else ""
 
 
 def without_own(quoted: str) -> str:

@@ -41,7 +41,7 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     if wanted == "choice":
         span = _asked_entry(question, text, span)
     lead = _lead(text, span)
-    led = lead is not None and (wanted == "choice" or NEGATION.search(text[lead[0] : lead[1]]) is not None)
+    led = lead is not None and _decides(text[lead[0] : lead[1]], choice=wanted == "choice")
     start, end = quote.expand(text, *span, whole=led or wanted in ("list", "steps"))
     quoted = text[start:end]
     if lead and led and wanted in ("fact", "choice") and start <= lead[0] and _one_entry(text, span):
@@ -66,6 +66,18 @@ def _decided(question: str, words: str, about: str) -> str:
         return words
     reason = tidy(without_own(words))
     return f"{lead}. {reason}" if lead else reason
+
+
+_LIMITLESS = re.compile(r"\bnot (?:limited to|only|just)\b|\b(?:if|when|where|once|whether)\b.*", re.I | re.S)
+_RULES = re.compile(
+    r"\b(?:can|may|must|should|shall|allowed|permitted|required|mandatory|need to|have to|eligible)\b", re.I
+)
+
+
+def _decides(lead: str, *, choice: bool) -> bool:
+    """Does the line that announces a list deny its entries, or say whether they may or must be?"""
+    said = _LIMITLESS.sub("", lead)
+    return NEGATION.search(said) is not None or (choice and _RULES.search(said) is not None)
 
 
 def _asked_entry(question: str, text: str, span: tuple[int, int]) -> tuple[int, int]:

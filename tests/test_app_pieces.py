@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from app_pages import prose
 from app_pages.source import leaves
@@ -159,3 +160,24 @@ def test_the_theme_is_whole() -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
     assert set(config["theme"]["light"]) == set(config["theme"]["dark"])
     assert json.dumps(config["browser"]) == '{"gatherUsageStats": false}'
+
+
+def two_sides() -> None:
+    """What a page draws of an answer in which two of three quotations contradict each other."""
+    from app_pages import turns
+
+    cited = [
+        {"document": name, "version": 1, "page": None, "start": 0, "end": 9, "quote": words, "passage": 1, "score": 0.9}
+        for name, words in (("old.md", "24 bikes."), ("other.md", "A rack."), ("new.md", "40 bikes."))
+    ]
+    sides = [{**cited[0], "date": "2023", "dated": "dated"}, {**cited[2], "date": "2026-03-04", "dated": "added"}]
+    turns.draw_sides({"citations": cited, "disagreement": sides}, "0", turns.Pressed())
+
+
+def test_quotations_that_contradict_each_other_stand_side_by_side_under_their_dates() -> None:
+    page = AppTest.from_function(two_sides, default_timeout=60).run()
+    assert not page.exception
+    assert len(page.columns) == 2
+    drawn = [Visible(element.proto.body).text for column in page.columns for element in column.get("html")]
+    assert drawn == ["Dated 2023", "124 bikes.", "Added 4\u00a0Mar\u00a02026", "340 bikes."]
+    assert [button.key for button in page.button] == ["open-0-1", "open-0-3", "open-0-2"]

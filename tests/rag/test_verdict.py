@@ -40,6 +40,11 @@ CERTAIN = [
     ("Does the office offer showers?", "The office does not offer showers.", "No"),
     # the quotation says so itself
     ("May I approve a backport by myself?", "Yes, you can approve backport PRs as long as they were reviewed.", "Yes"),
+    (
+        "Do I need to order the monthly ticket again?",
+        "No, you don't. The ticket is sent to you each month by the office that orders it.",
+        "No",
+    ),
     ("Do I have to book early?", "A: No. You do not have to book early.", "No"),
 ]
 UNDECIDED = [

@@ -151,6 +151,8 @@ def test_words_are_tidied_but_not_changed(words: str, expected: str) -> None:
         ("Can I bring pets?", "You may not bring", "No. You may not bring: pets of any kind to the office."),
         ("Can I bring a plant?", "pets", "You may not bring: pets of any kind to the office."),
         ("Which rule holds for bicycles?", "into the lift", "You may not bring: bicycles into the lift."),
+        ("What may I leave here?", "umbrellas", "Umbrellas in the stand."),
+        ("Can I vote?", "board", "The members of the board may always vote."),
         ("Who may vote?", "board", "The members of the board may always vote."),
         ("Do I need a receipt for taxis?", "taxis", "You do not need one for taxis."),
         ("May I skip the receipt?", "No, you", "You never need a receipt here."),
@@ -162,7 +164,7 @@ def test_the_line_that_announces_a_list_is_not_lost_and_a_yes_or_no_is_never_to_
 ) -> None:
     page = (
         "You may not bring:\n- pets of any kind to the office\n- bicycles into the lift\n\nThese vote:\n"
-        "- the members of the board may always vote\n\n"
+        "- the members of the board may always vote\n\nThings such as, but not limited to:\n- umbrellas in the stand\n\n"
         "You do not need one for taxis.\n\nNo, you never need a receipt here."
     )
     at = page.index(needle)
