@@ -31,6 +31,7 @@ from benchmarks.record import record
 from rag.calibrate import Known
 from rag.fitting import calibration_error
 from rag.read import open_reader
+from rag.rerank import confidence
 from trainer import jsonl
 
 BINS = 10
