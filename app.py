@@ -108,7 +108,7 @@ def chat() -> None:
     in_dialog = turns.open_pressed(library, pressed) or in_dialog
     if pressed.again is not None:
         turn = conversation.turns[pressed.again]
-        ask(library, conversation, turn["question"], before=pressed.again)
+        ask(library, conversation, turn["question"], before=pressed.again, standalone=pressed.standalone)
     keeping.draw_told(here)
     with st.container(key="unseen"):
         browser.bring_into_view(".gl-question", "look", token, block="start")
@@ -133,15 +133,23 @@ def draw_collections(library: Library) -> None:
         )
 
 
-def ask(library: Library, conversation: Conversation | None, question: str, before: int | None = None) -> None:
-    """Start to answer, then draw anew. `before` asks as if only so many turns had been."""
+def ask(
+    library: Library,
+    conversation: Conversation | None,
+    question: str,
+    *,
+    before: int | None = None,
+    standalone: str | None = None,
+) -> None:
+    """Start to answer, then draw anew. `before` asks as if only so many turns had been, `standalone` as it is meant."""
     if conversation is None:
         conversation = library.new_conversation()
         library.rename(conversation.id, question)  # so that it has a name while the answer is on its way
     if before_it := asked_questions().get(conversation.id):
         before_it.work.stop()
     history = [(turn["question"], turn["answer"]["answer"]) for turn in conversation.turns[:before]]
-    events = partial(library.stream, question, history=history, collection=st.session_state.get(COLLECTION))
+    collection = st.session_state.get(COLLECTION)
+    events = partial(library.stream, question, history=history, collection=collection, standalone=standalone)
     asked_questions()[conversation.id] = Asked(question, Work(_answering(library, conversation.id, events)))
     conversations.open_conversation(conversation.id)
     st.rerun()

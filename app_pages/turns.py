@@ -17,6 +17,8 @@ from app_pages.judge import WORDS as WORDS
 from app_pages.source import open_source
 from rag.library import Library
 
+LONGEST = 2000  # characters of a question put in other words
+
 
 @dataclass
 class Pressed:
@@ -27,13 +29,17 @@ class Pressed:
     marking: bool = False  # the right words are to be marked
     compare: bool = False  # the answer is to be compared with another
     again: int | None = None  # ask the question of this turn again
+    standalone: str | None = None  # and understand it so
 
 
 def draw_turn(library: Library, turn: dict[str, Any], number: int, pressed: Pressed) -> None:
     """Draw a stored turn."""
     answer = turn["answer"]
     with st.container(key=f"turn-{number}", gap="small"):
-        draw_question(turn["question"], answer.get("standalone_question", ""))
+        understood = answer.get("standalone_question", "")
+        draw_question(turn["question"], understood)
+        if differs(turn["question"], understood):
+            _draw_understanding(turn["question"], understood, number, pressed)
         if answer.get("remembered"):
             st.html(keeping.used(library, answer["remembered"], turn.get("at", "")))
         if answer["abstained"]:
@@ -51,8 +57,27 @@ def draw_turn(library: Library, turn: dict[str, Any], number: int, pressed: Pres
 def draw_question(question: str, standalone: str = "") -> None:
     """The question, and how it was understood where it leaned on the turns before it."""
     st.html(f'<h2 class="gl-question">{prose.escape(question)}</h2>')
-    if standalone and standalone.strip() != question.strip():
+    if differs(question, standalone):
         st.html(prose.plain(f"Understood as: {standalone}", "understood"))
+
+
+def differs(question: str, standalone: str) -> bool:
+    """Was the question rewritten before it was searched?"""
+    return bool(standalone) and standalone.strip() != question.strip()
+
+
+def _draw_understanding(question: str, understood: str, number: int, pressed: Pressed) -> None:
+    """Let a person put in other words how a follow-up is understood, and ask it so."""
+    with (
+        st.popover("Not what you meant?", key=f"meant-{number}", type="tertiary", icon=":material/edit:"),
+        st.form(f"understanding-{number}", border=False, enter_to_submit=True),
+    ):
+        meant = st.text_input("Ask it as", understood, key=f"understood-{number}", max_chars=LONGEST)
+        with st.container(horizontal=True, key=f"understanding-buttons-{number}"):
+            if st.form_submit_button("Ask like this", key=f"ask-understood-{number}", type="primary") and meant.strip():
+                pressed.again, pressed.standalone = number, meant.strip()
+            if st.form_submit_button("Ask as I typed it", key=f"ask-typed-{number}"):
+                pressed.again, pressed.standalone = number, question
 
 
 def draw_refusal(answer: dict[str, Any], number: int, pressed: Pressed) -> None:

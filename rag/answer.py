@@ -17,12 +17,11 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, generate, prompt, quote, remembered, spoken, tasks, wording, workers
+from rag import cite, followup, generate, prompt, quote, remembered, spoken, tasks, wording, workers
 from rag.audit import ASKED
 from rag.compose import Material, compose
 from rag.endpoint import Footnotes
 from rag.errors import EndpointError, ModelError
-from rag.followup import standalone
 from rag.generate import SpanSpeaker, stretches, whole
 from rag.parts import Parts
 from rag.remembered import Recalled
@@ -101,19 +100,21 @@ def answer(
     purpose: str = ASKED,
     recall: Collection[str] | None = None,
     found: Sequence[Hit] | None = None,
+    standalone: str | None = None,
 ) -> Generator[Event]:
     """Answer one question. `speaker` words the answer by other rules than the default ones.
 
     `purpose` stands in the audit: what is asked to measure (evaluated, replayed) is no question of a person.
     `recall` are the ids of remembered facts that may be used: none where nobody asks, all of this person's otherwise.
+    `standalone` is how a person wants the question to be understood, instead of our own rewriting of a follow-up.
     `found` is read instead of what a search finds: an old answer is given again from its own passages.
     """
     if parts.reader is None:
         raise ModelError("no model is open, so nothing can be answered. Name a model folder in the settings")
     own = speaker or SpanSpeaker()
     course = Course(
-        parts, parts.reader, question, standalone(question, history), history, collection, person or LOCAL_OWNER,
-        documents=cite.Documents(parts.catalogue, most=generate.CITED), speaker=own.name, purpose=purpose,
+        parts, parts.reader, question, _alone(question, history, standalone), history, collection,
+        person or LOCAL_OWNER, cite.Documents(parts.catalogue, most=generate.CITED), speaker=own.name, purpose=purpose,
     )  # fmt: skip
     course.generation = parts.refresh()
     _recall(course, (None if purpose == ASKED else ()) if recall is None else recall)
@@ -143,6 +144,11 @@ def answer(
         yield from _speak(course, *_worded(course, model, words, citations))
     else:
         yield from _speak_outside(course, model, words, citations)
+
+
+def _alone(question: str, history: Sequence[Message], given: str | None) -> str:
+    """The question as it stands alone: as the person put it, else as the rules do."""
+    return " ".join((given or "").split()) or followup.standalone(question, history)
 
 
 def _recall(course: Course, allowed: Collection[str] | None) -> None:

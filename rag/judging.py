@@ -55,11 +55,16 @@ class Judging:
         """Store which of two answers to one question is better: `a` (shown first), `b` or `equal`."""
         return feedback.choose(self._catalogue, answer_a, answer_b, winner, person=person or LOCAL_OWNER)
 
-    def second_answer(self, answer_id: str, *, person: str | None = None) -> Answer | None:
-        """The same question answered another way, to compare; None where every way says the same."""
+    def second_answer(
+        self, answer_id: str, *, settings: Mapping[str, Any] | None = None, person: str | None = None
+    ) -> Answer | None:
+        """The same question answered another way, to compare; None where every way says the same.
+
+        `settings`: speaker, generation, strictness, fusion_weight, any of them; without, some ways are tried in turn.
+        """
         from rag.compare import second
 
-        return second(self._model_parts(), answer_id, person=person or LOCAL_OWNER)
+        return second(self._model_parts(), answer_id, person=person or LOCAL_OWNER, settings=settings)
 
     def judgement(self, answer_id: str, *, person: str | None = None) -> Judgement | None:
         """This person's rating of an answer; None while there is none."""

@@ -101,6 +101,10 @@ def try_endpoint(endpoint: Endpoint) -> str:
     return outside.try_out(endpoint)
 
 
+def _turns(history: History) -> tuple[Message, ...]:
+    return tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
+
+
 class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
@@ -196,11 +200,24 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         """Unit vectors, a row a text, as passages are embedded."""
         return self._parts().embedder.embed(texts)
 
+    def rewritten(self, question: str, history: History) -> str:
+        """How a follow-up is understood; give it back to `ask`, changed as you like, as `standalone`."""
+        from rag.followup import standalone
+
+        return standalone(question, _turns(history))
+
     def ask(
-        self, question: str, *, history: History = (), collection: str | None = None, person: str | None = None
+        self,
+        question: str,
+        *,
+        history: History = (),
+        collection: str | None = None,
+        person: str | None = None,
+        standalone: str | None = None,
     ) -> Answer:
-        """The whole answer at once."""
-        for event in self.stream(question, history=history, collection=collection, person=person):
+        """The whole answer at once. `standalone` is searched and read instead of our rewriting of a follow-up."""
+        how: dict[str, Any] = {"history": history, "collection": collection, "person": person}
+        for event in self.stream(question, standalone=standalone, **how):
             if isinstance(event, Done):
                 return event.answer
         raise AssertionError("an answer's events end with Done")
@@ -212,14 +229,16 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         history: History = (),
         collection: str | None = None,
         person: str | None = None,
+        standalone: str | None = None,
         purpose: str = ASKED,
     ) -> Iterator[Event]:
         """The answer as it comes; closing the generator stops it. `purpose` goes to the audit: see `insight`."""
         from rag.answer import answer
 
-        turns = tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
-        parts = self._model_parts()
-        events = answer(parts, question, history=turns, collection=collection, person=person, purpose=purpose)
+        events = answer(
+            self._model_parts(), question, history=_turns(history), collection=collection, person=person,
+            purpose=purpose, standalone=standalone,
+        )  # fmt: skip
         return self._rechecker().aside(events)
 
     # --- conversations ------------------------------------------------------------------------------------------------

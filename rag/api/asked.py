@@ -78,6 +78,11 @@ class Wishes(BaseModel):
 
     footer: bool = Field(default=True, description="Citations under the words; the field `groundling` has them anyway.")
     collection: str | None = Field(default=None, description="Only this collection of documents.")
+    standalone_question: str | None = Field(
+        default=None,
+        max_length=LONGEST,
+        description="How the last question is to be understood, instead of our rewriting.",
+    )
 
 
 class ChatRequest(BaseModel):

@@ -109,7 +109,11 @@ async def complete(request: ChatRequest, door: AtDoor, person: Person) -> Any:
     asked = understood(request)
     events = door.desk.events(
         lambda: door.library.stream(
-            asked.question, history=asked.history, collection=_collection(door, request, person), person=person
+            asked.question,
+            history=asked.history,
+            collection=_collection(door, request, person),
+            person=person,
+            standalone=request.groundling.standalone_question if request.groundling else None,
         )
     )
     if request.stream:

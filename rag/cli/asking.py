@@ -43,6 +43,9 @@ def chat(
     model: Model = None,
     strictness: Strictness = None,
     index: Index = None,
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Show how each follow-up is understood, to be changed before it is searched.")
+    ] = False,
 ) -> None:
     """Ask in turns. A follow-up may lean on what was said before; leave with an empty line or Ctrl-D.
 
@@ -60,7 +63,8 @@ def chat(
             if told := opened.heed(question, person=person):
                 typer.echo(told + "\n")
                 continue
-            answer = _speak(opened, question, history, collection=collection, person=person)
+            standalone = _understood(opened, question, history) if edit else None
+            answer = _speak(opened, question, history, collection=collection, person=person, standalone=standalone)
             history.append(Message(question, answer.text))
             typer.echo()
 
@@ -74,12 +78,42 @@ def _next_question() -> str:
         return ""
 
 
+def _understood(opened: Library, question: str, history: list[Message]) -> str | None:
+    """The follow-up as it stands alone, once the person has changed it or left it; None for a full question."""
+    rewritten = opened.rewritten(question, history)
+    if rewritten == question:
+        return None
+    with contextlib.suppress(ImportError):  # Windows: what is typed takes its place, an empty line keeps it
+        import readline
+
+        readline.set_startup_hook(lambda: readline.insert_text(rewritten))
+    try:
+        if not sys.stdin.isatty():
+            typer.echo(f"(understood as: {rewritten})")
+        return input("understood as (Enter keeps it): " if sys.stdin.isatty() else "").strip() or rewritten
+    except EOFError:
+        return rewritten
+    finally:
+        with contextlib.suppress(ImportError):
+            import readline
+
+            readline.set_startup_hook()
+
+
 def _speak(
-    opened: Library, question: str, history: list[Message] | None = None, *, collection: str | None, person: str | None
+    opened: Library,
+    question: str,
+    history: list[Message] | None = None,
+    *,
+    collection: str | None,
+    person: str | None,
+    standalone: str | None = None,
 ) -> Answer:
     """Print an answer while it comes, then its quotations or, for a refusal, what was nearest."""
     answer = None
-    for event in opened.stream(question, history=history or (), collection=collection, person=person):
+    for event in opened.stream(
+        question, history=history or (), collection=collection, person=person, standalone=standalone
+    ):
         if isinstance(event, Searching):
             if event.question != question:
                 typer.echo(f"(searching: {event.question})")

@@ -15,7 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
-from rag.cli.options import AnswerId, Collection, Index, Json, Model, Person, as_json, library, place, table
+from rag.cli.options import (
+    AnswerId,
+    Collection,
+    Index,
+    Json,
+    Model,
+    Person,
+    Strictness,
+    as_json,
+    library,
+    place,
+    table,
+)
 from rag.errors import SettingsError
 from rag.library import REASONS, STATES
 
@@ -25,6 +37,11 @@ Correction = Annotated[str | None, typer.Option(help="What the answer should hav
 Document = Annotated[str | None, typer.Option(help="The document in which the right words stand.")]
 Words = Annotated[str | None, typer.Option(help="The right words, exactly as they stand in --document.")]
 Start = Annotated[int | None, typer.Option(min=0, help="Where they begin, if they stand there more than once.")]
+
+Speaker = Annotated[str | None, typer.Option(help="Make the second one with the words of: span, trunk, endpoint.")]
+Temperature = Annotated[float | None, typer.Option(help="... drawn at this temperature, where a model writes them.")]
+TopP = Annotated[float | None, typer.Option("--top-p", help="... of the likeliest words with this share alone.")]
+Seed = Annotated[int | None, typer.Option(help="... with this seed.")]
 
 judgements = typer.Typer(help="List, show, change, withdraw and review judgements.", no_args_is_help=True)
 
@@ -55,6 +72,11 @@ def compare(
     answer_id: AnswerId,
     other: Annotated[str | None, typer.Argument(metavar="OTHER_ID", help="Another answer to the question.")] = None,
     winner: Annotated[str | None, typer.Option(metavar="a|b|equal", help="Of ANSWER_ID (a) and OTHER_ID (b).")] = None,
+    speaker: Speaker = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    seed: Seed = None,
+    strictness: Strictness = None,
     person: Person = None,
     model: Model = None,
     index: Index = None,
@@ -63,9 +85,12 @@ def compare(
     """Choose the better of two answers without knowing how they were made. Without OTHER_ID a second one is made."""
     if winner is not None and other is None:
         raise SettingsError("--winner needs OTHER_ID: name both answers, or leave it out and be asked")
+    wanted = _wanted(speaker, strictness, {"temperature": temperature, "top_p": top_p, "seed": seed})
+    if wanted and other is not None:
+        raise SettingsError("OTHER_ID is an answer already: leave it out to have one made with these settings")
     with library(index, model=model) as opened:
         if other is None:
-            second = opened.second_answer(answer_id, person=person)
+            second = opened.second_answer(answer_id, settings=wanted, person=person)
             if second is None:
                 typer.echo("Every way of answering says the same.", err=True)
                 raise typer.Exit(1)
@@ -81,6 +106,13 @@ def compare(
         as_json(asdict(made))
     else:
         typer.echo(f"{made.verdict}: stored as judgement {made.id}")
+
+
+def _wanted(speaker: str | None, strictness: str | None, drawing: dict[str, float | None]) -> dict[str, Any]:
+    """The settings of the second answer that were given."""
+    generation = {name: value for name, value in drawing.items() if value is not None}
+    given = {"speaker": speaker, "strictness": strictness, "generation": generation or None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _asked() -> str:

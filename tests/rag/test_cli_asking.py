@@ -87,6 +87,19 @@ def test_a_chat_shows_how_it_understood_a_follow_up(asking: list[str]) -> None:
     assert done.stdout.count("[1] ") >= 2
 
 
+@pytest.mark.slow  # another process loads the model
+def test_how_a_follow_up_is_understood_can_be_changed_in_a_chat(asking: list[str]) -> None:
+    command = [sys.executable, "-c", "from rag.cli import main; main()", "chat", "--edit", *asking]
+    typed = f"{QUESTION}\nAnd part-time employees?\nHow many days can be carried over?\nAnd sick leave?\n\n"
+    done = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    understood = [line for line in done.stdout.splitlines() if line.startswith("(understood as: ")]
+    searched = [line for line in done.stdout.splitlines() if line.startswith("(searching: ")]
+    assert len(understood) == 2, "the first question is no follow-up"
+    assert searched[0] == "(searching: How many days can be carried over?)"
+    assert searched[1] == understood[1].replace("understood as", "searching"), "an empty line keeps the rewrite"
+
+
 def test_an_answer_is_judged_exported_listed_and_replayed(
     asking: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

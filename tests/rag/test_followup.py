@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rag.memory import standalone
-from rag.types import Message
+from rag.types import Done, Message, Searching
+from tests.miniature import small_library
 
 LEAVE = [Message("How long is paid parental leave?", "Twelve weeks.")]
 
@@ -163,3 +166,36 @@ def test_a_question_without_a_subject_of_its_own_is_given_the_old_one(question: 
 def test_a_note_is_short_however_long_the_question_was() -> None:
     turns = [Message("Which " + " ".join(f"noun{n}" for n in range(50)) + " do I need?", "Some " + "thing " * 90)]
     assert len(standalone("Who runs it?", turns).split()) <= 3 + 8
+
+
+# --- edited by the person who asks ------------------------------------------------------------------------------------
+
+RULES = "Paid parental leave lasts 12 weeks.\n\nContractors get no paid holiday.\n\nThe canteen opens at noon.\n"
+
+
+def test_a_rewrite_can_be_changed_before_it_is_asked_and_is_audited_compared_and_replayed_so(tmp_path: Path) -> None:
+    (tmp_path / "rules.txt").write_text(RULES, "utf-8")
+    with small_library(tmp_path / "index") as library:
+        library.add(tmp_path / "rules.txt")
+        assert library.rewritten("And for contractors?", LEAVE) == "For contractors? (paid parental leave)"
+        meant = "Do contractors get paid holiday or bonuses?"
+        events = list(library.stream("And for contractors?", history=LEAVE, standalone=f"  {meant} "))
+        assert isinstance(events[0], Searching)
+        assert events[0].question == meant
+        done = events[-1]
+        assert isinstance(done, Done)
+        assert (done.answer.question, done.answer.standalone) == ("And for contractors?", meant)
+        assert "no paid holiday" in done.answer.text
+        assert library.audited(done.answer.answer_id)["standalone"] == meant
+        assert library.replay(done.answer.answer_id).same
+        second = library.second_answer(done.answer.answer_id, settings={"strictness": 1.0})
+        assert second is not None
+        assert (second.standalone, second.abstained) == (meant, True)
+
+
+def test_an_empty_change_leaves_the_rewrite_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "rules.txt").write_text(RULES, "utf-8")
+    with small_library(tmp_path / "index") as library:
+        library.add(tmp_path / "rules.txt")
+        given = library.ask("And for contractors?", history=LEAVE, standalone="  ")
+        assert given.standalone == "For contractors? (paid parental leave)"
