@@ -67,7 +67,8 @@ class SpanSpeaker:
                 continue
             headings = " > ".join(passages[span.passage].headings)
             said = wording.say(question, text, (start, end), policy=self.policy, about=headings)
-            said = said._replace(words=spoken.kept(said.words, [text[said.start : said.end]]))
+            quoted = text[said.start : said.end]
+            said = said._replace(words=spoken.kept(said.words, [quoted]) or (said.words and wording.in_full(quoted)))
             if not said.words or any(said.start < o.end and said.end > o.start for o in beside):
                 continue
             quotation = Quotation(span.passage, said.start, said.end, span.score)

@@ -44,6 +44,8 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
     led = lead is not None and _decides(text[lead[0] : lead[1]], choice=wanted == "choice")
     start, end = quote.expand(text, *span, whole=led or wanted in ("list", "steps"))
     quoted = text[start:end]
+    if _denied_before(text, start, end):
+        return Said("", start, end)
     if lead and led and wanted in ("fact", "choice") and start <= lead[0] and _one_entry(text, span):
         words = tidy(f"{text[lead[0] : lead[1]].rstrip(' :')}: {text[slice(*_entry(text, (start, end), span))]}")
         if len(words.split()) <= WORDS:
@@ -57,6 +59,22 @@ def say(question: str, text: str, span: tuple[int, int], *, policy: Policy = "se
         inside = start, end  # the span stood in a heading, the words are under it
     words = _words(text, _entry(text, (start, end), inside), inside, policy)
     return Said(_decided(question, words, about) if wanted == "choice" else words, start, end)
+
+
+def in_full(quoted: str) -> str:
+    """The whole quotation as words, where they are few enough."""
+    if any(block.kind == LIST for block in blocks(quoted)):
+        return layout(quoted)
+    return tidy(quoted) if len(quoted.split()) <= WORDS else ""
+
+
+def _denied_before(text: str, start: int, end: int) -> bool:
+    """Was the beginning of a long sentence cut off, and the only "not" with it? Then it would say the opposite."""
+    block = next((block for block in blocks(text) if block.start < start < block.end), None)
+    if block is None or block.kind == LIST or NEGATION.search(text, start, end):
+        return False
+    found = (left for left, right in sentences(text, block.start, block.end) if left < start < right)
+    return any(NEGATION.search(text, left, start) for left in found)
 
 
 def _decided(question: str, words: str, about: str) -> str:

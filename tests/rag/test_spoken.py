@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.generate import SpanSpeaker
+from rag.quote import PROSE_LIMIT, WHOLE_LIMIT
 from rag.spoken import kept, supported, unsupported
+from rag.types import Passage, Span
+from rag.units import TEXT, blocks, sentences
 
 QUOTES = [
     "Full-time employees accrue 15 days of paid vacation per year.",
@@ -142,3 +146,37 @@ def test_what_is_kept_is_supported_and_adds_nothing(made: list[str], other: str)
     left = kept(" ".join(made), quotes)
     assert supported(left, quotes)
     assert " ".join(made).replace(left, "") != " ".join(made) or not left or len(made) > 1
+
+
+_LINES = _SENTENCES | st.sampled_from(
+    ["# Rules", "- item one.", "  - nested: not two", "You may not bring:", "1. Open it.", "2. Do not close it.",
+     "Name: Sentry | Kept for: 90 days", "", "No. Never.", "x " * 200, "This is, " * 50 + "not so.", "Unless: 漢字。"]
+)  # fmt: skip
+_QUESTIONS = st.sampled_from(
+    ["How many days?", "How do I do it?", "Which ones are there?", "May I take 15 days of leave?"]
+)
+
+
+@pytest.mark.slow  # a hundred passages taken apart: ten seconds on a busy machine
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(_LINES, min_size=1, max_size=10).map("\n".join), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 300), st.integers(1, 60)), min_size=1, max_size=4),
+    _QUESTIONS,
+)
+def test_whatever_is_composed_stands_in_quotations_of_a_bearable_length(
+    texts: list[str], places: list[tuple[int, int, int]], question: str
+) -> None:
+    passages = [Passage(n, n, f"{n}.md", 1, 0, len(text), text, None) for n, text in enumerate(texts)]
+    spans = [Span(n % len(texts), start, start + length, 0.9) for n, start, length in places]
+    made = SpanSpeaker().compose(question, spans, passages, shares=[0.4] * len(spans))
+    quotes = [texts[each.passage][each.start : each.end] for each in made.quotations]
+    words = re.sub(r"^(?:Yes|No)[.]\s", "", made.words)
+    assert supported(words, quotes[: made.said])
+    assert {word.strip(".,:;–—").casefold() for word in words.split()} <= {
+        part.strip(".,:;–—").casefold() for quoted in quotes for part in quoted.split()
+    }
+    for quoted in quotes:
+        assert len(quoted) <= WHOLE_LIMIT
+        if {block.kind for block in blocks(quoted)} == {TEXT}:
+            assert len(quoted) <= PROSE_LIMIT or len(sentences(quoted)) <= 2 or ":" in quoted

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag.spoken import unsupported
 from rag.verdict import verdict
-from rag.wording import WORDS, layout, say, shape, tidy
+from rag.wording import WORDS, in_full, layout, say, shape, tidy
 
 PAGE = """Full-time employees accrue 15 days of paid vacation per year. Part-timers get less.
 
@@ -207,3 +207,19 @@ def test_nothing_said_is_unsupported_by_its_quotation() -> None:
 def test_an_entry_that_only_announces_is_said_with_what_is_under_it() -> None:
     text = "- Allowed:\n  - trains\n  - buses\n- Forbidden: planes"
     assert say("What is allowed?", text, (2, 9)).words == "- Allowed:\n  - trains\n  - buses"
+
+
+def test_a_long_sentence_is_not_quoted_without_the_negation_at_its_beginning() -> None:
+    middle = "in any of the cases that are named in the list of the office, " * 6
+    denied = f"It is never the case that, {middle}the hotel pays 38 euros for breakfast."
+    at = denied.index("38 euros")
+    assert say("What does the hotel pay?", denied, (at, at + 8)).words == ""
+    plain = denied.replace("never", "always")
+    at = plain.index("38 euros")
+    assert "38 euros" in say("What does the hotel pay?", plain, (at, at + 8)).words
+
+
+def test_a_whole_quotation_is_said_where_it_is_short() -> None:
+    assert in_full("You need:\n-  a  badge") == "You need:\n- a badge"
+    assert in_full("two\nlines") == "Two lines."
+    assert in_full("word " * (WORDS + 1)) == ""
