@@ -6,8 +6,8 @@
 
 Takes   gains r [thumbs] in nats, which of them are good, the point z, weights of the thumbs.
 Gives   the sum of losses, each between 0 and its weight.
-Source  Ethayarajh et al., KTO, arXiv:2402.01306, equation 8; the weights put the paper's lambda_D n_D / (lambda_U n_U)
-        at 1, so that nine thumbs up do not drown one down (section 4.2, on lambda).
+Source  Ethayarajh et al., KTO, arXiv:2402.01306, section 4; the weights put the paper's lambda_D n_D / (lambda_U n_U)
+        at 1, so that nine thumbs up do not drown one down.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Gives   OUT/reinforce/step-N and OUT/reinforce.json: each check before and after
         seeded by its number.
 Limit   where the KL to the reference passes `most_kl` nats on a question, rewards no longer count there: only the way
         back is learnt until it is below. The report says whether the result kept the limit.
-Source  RLOO: Ahmadian et al., Back to Basics, arXiv:2402.14740, equation 6 (no critic, no clipping: each draw is
+Source  RLOO: Ahmadian et al., Back to Basics, arXiv:2402.14740 (no critic, no clipping: each draw is
         learnt from once). Verifiable rewards: Lambert et al., arXiv:2411.15124, section 6.
 """
 
