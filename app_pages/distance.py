@@ -43,7 +43,7 @@ def draw(library: Library, open_: dict[str, Any]) -> None:
     )
     if apart and any(one.tokens for one in apart):
         dots = [(one.document, one.bits_per_byte, one.tokens_per_word or 0.0) for one in apart]
-        plots.scatter(dots, ("Bits per byte", "Tokens per word"), (low, high), found.line, said)
+        plots.scatter(dots, ("Bits per byte", "Tokens per word"), band=(low, high), line=found.line, alt=said)
     st.html(prose.plain(said))
     st.html(prose.plain(_paid(found)))
     st.html('<h2 class="gl-section">Farthest from what the model knows</h2>')

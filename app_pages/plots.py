@@ -148,7 +148,11 @@ def ranges(rows: Sequence[tuple[str, str, float, float, float]], alt: str) -> No
         "field": "model", "type": "nominal", "scale": {"domain": names, "range": list(SEVERAL)},
         "legend": {"title": None, "orient": "top", "symbolType": "circle", "columns": 1, "labelLimit": 320},
     }  # fmt: skip
-    percent = {"type": "quantitative", "scale": {"domain": [0, 100]}, "title": "Percent, with 95% intervals"}
+    percent: dict[str, Any] = {
+        "type": "quantitative",
+        "scale": {"domain": [0, 100]},
+        "title": "Percent, with 95% intervals",
+    }
     tooltip = [
         {"field": name, "title": title}
         for name, title in (
@@ -159,7 +163,7 @@ def ranges(rows: Sequence[tuple[str, str, float, float, float]], alt: str) -> No
             ("high", "to"),
         )
     ]
-    shared = {"y": measure, "yOffset": apart, "color": colour, "tooltip": tooltip}
+    shared: dict[str, Any] = {"y": measure, "yOffset": apart, "color": colour, "tooltip": tooltip}
     layers = [
         {
             "mark": {"type": "rule", "strokeWidth": 2},
@@ -207,6 +211,7 @@ def thumbs(rows: Sequence[tuple[str, int, int]], alt: str) -> None:
 def scatter(
     rows: Sequence[tuple[str, float, float]],
     titles: tuple[str, str],
+    *,
     band: tuple[float, float],
     line: float | None,
     alt: str,

@@ -74,7 +74,7 @@ def _figure(values: Sequence[float], *, share: bool) -> Figure:
     else:
         spread = math.sqrt(sum((value - mean) ** 2 for value in values) / max(n - 1, 1) / n)
         low, high = max(0.0, mean - 1.96 * spread), min(1.0, mean + 1.96 * spread)
-    return Figure(*(round(100 * part, 1) for part in (mean, low, high)), n)
+    return Figure(round(100 * mean, 1), round(100 * low, 1), round(100 * high, 1), n)
 
 
 def curve(rows: Sequence[Outcome]) -> list[Point]:

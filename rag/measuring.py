@@ -6,9 +6,9 @@ Gives   `Measurement`s of `rag/quality.py`, a `Trend`, the `Gaps` of the documen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rag.catalogue import Catalogue
 from rag.config import Settings
@@ -76,7 +76,7 @@ class Measuring:
         """Do the work of a run in this process."""
         from rag import quality
 
-        quality.measure(self, self._catalogue, run)
+        quality.measure(cast(quality.Measured, self), self._catalogue, run)
         return quality.one(self._catalogue, self.path, run)
 
     def stop_measuring(self, run: int, *, person: str | None = None) -> None:
@@ -142,9 +142,6 @@ class Measuring:
         )
 
     if TYPE_CHECKING:
-
-        def stream(self, question: str, **how: Any) -> Iterator[Any]:
-            """Of `Library`."""
 
         def _parts(self) -> Parts:
             """Of `Opening`."""

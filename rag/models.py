@@ -37,7 +37,7 @@ def models(index: Path, base: Path) -> list[Model]:
     """Those that are there; a folder that cannot be read is left out."""
     versions = Versions(index)
     number = versions.number()
-    placed = [("Base", base, number is None, None)]
+    placed: list[tuple[str, Path, bool, str | None]] = [("Base", base, number is None, None)]
     for one in versions.history():
         placed.append((f"Version {one.number}", one.folder, one.number == number, str(one.about.get("added_at", ""))))
     for run in runs.Runs(index).history():

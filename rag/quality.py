@@ -40,9 +40,14 @@ from rag.types import LOCAL_OWNER, Answer
 LOCK = "measuring"
 STARTS_WITHIN_S = 90.0  # a cold disk reads Python and torch for a while before the process can say that it runs
 GOING_ON = ("running", "stopping")
-_RUNS = """
-    select id, kind, name, questions, total, person, began_at, ended_at, state, error, model, generation, strictness
-    from evaluations where (:all or person = :person) order by id desc"""
+_NAMES = (
+    "id", "kind", "name", "questions", "total", "person", "began_at", "ended_at", "state", "error", "model",
+    "generation", "strictness",
+)  # fmt: skip
+_RUNS = (
+    f"select {', '.join(_NAMES)} from evaluations"  # noqa: S608 - our own names
+    " where (:all or person = :person) order by id desc"
+)
 _ROWS = """
     select ordinal, answer_id, answerable, outcome, would, exact, f1, cited, found, confidence, milliseconds, expected
     from evaluated where evaluation_id = ? order by ordinal"""
@@ -146,7 +151,8 @@ def _run(catalogue: Catalogue, row: Sequence[Any], alive: bool) -> Measurement:
     state = str(row[8])
     if state in GOING_ON and not alive and (rows or _age_s(row[6]) > STARTS_WITHIN_S):
         state = "interrupted"
-    return Measurement(*row[:8], state, *row[9:], rows=rows, figures=figures(rows))
+    known = dict(zip(_NAMES, row, strict=True))
+    return Measurement(**{**known, "state": state}, rows=rows, figures=figures(rows))
 
 
 def _age_s(at: str) -> float:
@@ -230,7 +236,7 @@ def _ask_all(library: Measured, catalogue: Catalogue, run: Measurement, rows: Se
         if model and answer.model != model:
             raise ModelError(f"the model changed from {model} to {answer.model} in the middle. Measure again")
         model = answer.model
-        _store(catalogue, run.id, ordinal, row, answer, evaluate.judge(row, answer, hits))
+        _store(catalogue, (run.id, ordinal), row, answer, evaluate.judge(row, answer, hits))
     return True
 
 
@@ -245,19 +251,19 @@ class _As:
         return self._library.stream(question, **how, **self._how)
 
 
-def _store(catalogue: Catalogue, run: int, ordinal: int, row: Row, answer: Answer, judged: Row) -> None:
+def _store(catalogue: Catalogue, at: tuple[int, int], row: Row, answer: Answer, judged: Row) -> None:
     outcome = judged["outcome"]
     if (approved := row.get("approved")) and not answer.abstained:
         outcome = "right" if compared(approved, answer) in ("same", "kept") else "wrong"
     would = _would(catalogue, row, answer.answer_id) if answer.abstained else outcome
     values = (
-        run, ordinal, answer.answer_id, judged["answerable"], outcome, would, judged["exact"], judged["f1"],
+        *at, answer.answer_id, judged["answerable"], outcome, would, judged["exact"], judged["f1"],
         judged["cited"], judged["found_at_5"], judged["confidence"], judged["milliseconds"],
         json.dumps(list(row.get("answers") or ()), ensure_ascii=False),
     )  # fmt: skip
     with catalogue.atomic() as db:
         db.execute("insert into evaluated values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-        db.execute("update evaluations set model = ? where id = ? and model = ''", (answer.model, run))
+        db.execute("update evaluations set model = ? where id = ? and model = ''", (answer.model, at[0]))
 
 
 def _would(catalogue: Catalogue, row: Row, answer_id: str) -> str:

@@ -118,7 +118,8 @@ def test_documents_are_listed_by_distance_with_a_way_into_each(library: Library)
     library.add_bytes("weit.md", ("Die Kündigungsfrist beträgt vier Wochen zum Ende des Kalendermonats. " * 9).encode())
     app = page("Documents")
     said = text(app)
-    assert said.index("weit.md") < said.index("leave.md")
+    assert "weit.md" in said
+    assert "leave.md" not in said  # too short to say anything
     assert "Beyond the band" in said
     assert "has not been measured yet" in said or "It rests on" in said
     app.button(key="open-gap-0").click()

@@ -127,7 +127,7 @@ def cost(levels: tuple[Level, ...], keys: Keys) -> Bits:
     """Bits of the last byte of each sequence of `len(levels)` bytes, after the bytes before it."""
     level = levels[-1]
     at, there = _find(level.keys, keys)
-    found = level.cost[at].astype(np.float32) / STEP
+    found = np.asarray(level.cost[at] / STEP, dtype=np.float32)
     if len(levels) == 1:
         return found  # every byte is stored
     rest = keys[~there]
