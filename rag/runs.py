@@ -39,7 +39,7 @@ from rag.lock import WriterLock, holder
 FORMAT = 1
 STAGES = ("export", "train", "calibrate", "gate")
 LOCK = "run"
-STARTS_WITHIN_S = 90.0  # a cold disk reads Python and torch for a while before the process can say that it runs
+STARTS_WITHIN_S = 300.0  # a cold disk on a busy machine, before a process that lives can say that it runs
 OPEN = ("starting", "running", "stopping")  # the run goes on
 RESUMABLE = ("stopped", "interrupted", "failed")
 WORDS = ("bundle.zip", "candidate.work")  # what holds documents' words: it goes when the run is done
