@@ -52,7 +52,7 @@ _FORBIDS = re.compile(
     re.I,
 )
 _FREES = re.compile(
-    r"\b(?:not (?:required|necessary|mandatory|obliged|compulsory)|no need to|(?:do|does) not (?:need|have) to|"
+    r"\b(?:not (?:required|necessary|mandatory|obliged|compulsory)|no need to|never (?:need|ha(?:ve|s) to)|(?:do|does) not (?:need|have) to|"
     r"(?:do|does) not (?:need|require)|(?:don|doesn)['’]t (?:need|have|require)|"
     r"isn['’]t (?:required|mandatory|necessary)|optional|voluntary|need not)\b",
     re.I,
@@ -88,6 +88,17 @@ _LACKS = re.compile(
 _ASKER = re.compile(r"^\W*(?:\w+['’]?t?\s+)(?:i|we|you|one|it|there|my|our|your|they)\b", re.I)
 _ASKING = re.compile(rf"\W*(?:\w+,?\s+){{0,2}}?({AUXILIARY})\b\s*", re.I)
 
+_ELLIPTIC = re.compile(
+    r"(?:i|we|you|they|he|she|it|there|that) (do|does|did|is|are|was|were|can|could|may|must|will|should|has|have)"
+    r"(?: not|not|n['’]t)?[.,;!]",
+    re.I,
+)
+_FAMILY = {
+    one: words.split()[0]
+    for words in ("do does did", "is are was were am", "can could may", "must", "will would", "should", "has have")
+    for one in words.split()
+}
+
 # Said of everybody: a permission for these is one for whoever asks.
 _ALL = topic(
     "employees staff workers teammates members team people person everyone everybody anyone all users policy rules"
@@ -116,8 +127,21 @@ def verdict(question: str, quoted: str, *, about: str = "") -> Verdict:
     wanted = topic(last) - _DEEDS
     shared = len(wanted & (topic(rest) | topic(about)))
     turned = _TURNED.search(last) or (_NEGATED.search(last) is not None)
-    freed = said == "No" and _FREES.search(rest) and _MAY.search(last) and not _MUST.search(last)
-    return said if asking and not turned and not freed and 3 * shared >= len(wanted) else ""
+    return said if asking and not turned and 3 * shared >= len(wanted) and _answers(last, rest) else ""
+
+
+def _answers(last: str, rest: str) -> bool:
+    """Does the sentence after its own yes or no speak in the sense of the question? "Yes, we ask all to" tells nothing
+    of "Do I get".
+    """
+    first = next((rest[start:end] for start, end in sentences(rest)), "")
+    short = _ELLIPTIC.match(first)
+    asking = _ASKING.match(last)
+    if short and asking and _FAMILY.get(short.group(1).lower()) == _FAMILY.get(asking.group(1).lower()):
+        return True
+    if _MAY.search(last):
+        return bool(_PERMITS.search(first) or _FORBIDS.search(first)) and not _FREES.search(first)
+    return bool(_MUST.search(last)) and bool(_OBLIGES.search(first) or _FREES.search(first))
 
 
 def without_own(quoted: str) -> str:

@@ -45,6 +45,7 @@ CERTAIN = [
         "No, you don't. The ticket is sent to you each month by the office that orders it.",
         "No",
     ),
+    ("Can I order the ticket at the desk again?", "Yes, you can. The desk orders it again.", "Yes"),
     ("Do I have to book early?", "A: No. You do not have to book early.", "No"),
 ]
 UNDECIDED = [
@@ -73,6 +74,9 @@ UNDECIDED = [
     ("Can I skip the receipt?", "No, you do not need a receipt."),
     ("Can I travel?", "You do not need approval to travel."),
     ("Is overtime paid?", "Overtime is paid. Overtime is not paid."),
+    ("Do candidates get paid for the test?", "Yes, we ask all candidates to take the test."),
+    ("Is the gym free for guests?", "Yes, guests of the gym register at the desk."),
+    ("Must guests of the gym register?", "No, guests of the gym do."),
     ("How many days do I get?", "You cannot carry days over."),
     ("Must I attend?", "You may attend."),
     ("Is leave 15 days long?", "Leave is 20 days long."),
