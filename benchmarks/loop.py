@@ -19,13 +19,13 @@ Fair    the start is models/base as it is shipped. No held-out document gives a 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -34,20 +34,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 import rag
-from benchmarks.answers import among_answerable
+from benchmarks.answers import HANDBOOKS, among_answerable
+from benchmarks.judges import Row, judge, questions, sides
 from benchmarks.record import record
 from rag import calibrate
-from rag.evaluate import evaluate, load
-from rag.metrics import right
+from rag.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
-HANDBOOKS = ("18F", "sourcegraph")
-PEOPLE = ("ada", "ben", "cleo", "dev", "eva")
 HELD_OUT = 0.5  # share of the documents, so that both sides have questions enough
 DRAWS = 2000  # of a bootstrap
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,120 +58,7 @@ class Plan:
     folder: Path
     settings: tuple[str, ...]  # for `trainer improve --set`
     alone: bool  # also from made questions alone
-
-
-# --- questions and sides ----------------------------------------------------------------------------------------------
-
-
-def questions(data: Path) -> list[Row]:
-    """Both files' questions; `name` is unique among them."""
-    folder = data / "documents" / "handbooks"
-    return [
-        {**row, "handbook": name, "name": f"{name} {row['id']}"}
-        for name in HANDBOOKS
-        for row in load(folder / f"{name}.questions.jsonl")
-    ]
-
-
-def sides(library: rag.Library, rows: Sequence[Row], folder: Path, seed: int) -> tuple[list[Row], list[Row]]:
-    """Questions to judge and questions to measure by. A bundle without judgements decides about the documents.
-
-    A question about documents of both sides is left out. What nothing answers is about no document: half of it each.
-    """
-    file = folder / "sides.zip"
-    library.bundle(file, seed=str(seed))
-    held, learnt = (_documents(file, f"passages.{side}.jsonl") for side in ("held", "train"))
-    judged: list[Row] = []
-    measured: list[Row] = []
-    for row in rows:
-        if not row["answerable"]:
-            (judged if zlib.crc32(f"{seed} {row['name']}".encode()) % 2 else measured).append(row)
-        elif _all(row, held):
-            measured.append(row)
-        elif _all(row, learnt):
-            judged.append(row)
-    return judged, measured
-
-
-def _documents(file: Path, member: str) -> frozenset[str]:
-    with zipfile.ZipFile(file) as opened:
-        lines = opened.read(member).decode("utf-8").splitlines()
-    return frozenset(str(json.loads(line)["document"]) for line in lines)
-
-
-def _all(row: Row, among: frozenset[str]) -> bool:
-    return all(name in among or f"{row['handbook']}/{name}" in among for name in row["documents"])
-
-
-# --- the judges -------------------------------------------------------------------------------------------------------
-
-
-def judge(library: rag.Library, rows: Sequence[Row]) -> dict[str, int]:
-    """Ask each question, judge the answer by what is known, accept the judgement; returns how many of each kind."""
-    counts: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        person = PEOPLE[number % len(PEOPLE)]
-        answer = library.ask(row["question"], person=person)
-        verdict, reason = _verdict(row, answer)
-        given: Row = {"reason": reason, "person": person}
-        if verdict == "down" and row["answerable"]:
-            place = _place(library, row)
-            if place is None:  # the known words do not stand in the document as it was read
-                counts["unmarked"] = counts.get("unmarked", 0) + 1
-                continue
-            given["marked"] = place
-        made = library.rate(answer.answer_id, verdict, **given)
-        library.review(made.id, "accepted")
-        counts[reason or "up"] = counts.get(reason or "up", 0) + 1
-        sys.stderr.write(f"\rjudged {number + 1}/{len(rows)} ")
-    sys.stderr.write("\n")
-    return counts
-
-
-def _verdict(row: Row, answer: rag.Answer) -> tuple[str, str | None]:
-    if not row["answerable"]:
-        return ("up", None) if answer.abstained else ("down", "should_have_refused")
-    if answer.abstained:
-        return "down", "should_have_answered"
-    if right(answer.text, row["answers"]):
-        return "up", None
-    known = {name.rsplit("/", 1)[-1] for name in row["documents"]}
-    found = any(cited.document.rsplit("/", 1)[-1] in known for cited in answer.citations)
-    return "down", "wrong_words" if found else "passage_missed"
-
-
-def _place(library: rag.Library, row: Row) -> Row | None:
-    """The known answer as words to mark: in its sentence if that stands in the document, else where it stands first."""
-    for name in row["documents"]:
-        document = _document(library, row["handbook"], name)
-        if document is None:
-            continue
-        low = document.text.casefold()
-        evidence = " ".join(str(row.get("evidence", "")).split()).casefold()
-        near = max(0, low.find(evidence[:40])) if evidence else 0
-        for answer in row["answers"]:
-            parts = [answer] if isinstance(answer, str) else list(answer)
-            found = [_after(low, part.casefold(), near) for part in parts]
-            if all(place >= 0 for place in found):
-                start = min(found)
-                end = max(place + len(part) for place, part in zip(found, parts, strict=True))
-                if end - start <= 400:
-                    return {"document": document.name, "start": start, "end": end}
-    return None
-
-
-def _after(text: str, part: str, near: int) -> int:
-    place = text.find(part, near)
-    return place if place >= 0 else text.find(part)
-
-
-def _document(library: rag.Library, handbook: str, name: str) -> Any:
-    for known in (name, f"{handbook}/{name}"):
-        try:
-            return library.document(known)
-        except rag.NotFound:
-            continue
-    return None
+    gate: bool  # ask the gate, also about poisoned candidates
 
 
 # --- one seed ---------------------------------------------------------------------------------------------------------
@@ -204,6 +89,10 @@ def run(plan: Plan) -> Row:
     if plan.alone:
         other = improved(plan, file, folder / "alone", "improve.judgements=false")
         result["alone"] = tested(index, settings, other, measured)
+    if plan.gate:
+        questions_file = folder / "checked.jsonl"  # every other one: the gate decides by fewer than are reported
+        questions_file.write_text("".join(json.dumps(row) + "\n" for row in measured[::2]), encoding="utf-8")
+        result["gate"] = gated(index, settings, candidate, questions_file)
     (folder / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
@@ -241,6 +130,45 @@ def tested(index: Path, settings: rag.Settings, candidate: Path, measured: Seque
     told = json.loads((candidate / "report.json").read_text(encoding="utf-8"))
     before, now = (told[when]["retention"]["f1"] for when in ("before", "after"))
     return {"after": after, "retention_loss": round(before - now, 2), "stages": told.get("stages", {})}
+
+
+def gated(index: Path, settings: rag.Settings, candidate: Path, questions: Path) -> Row:
+    """What the gate says of the candidate, and of the same one poisoned: it may answer everything, or the wrong words.
+
+    The poisoned ones go first, against the shipped base: the first that passes would answer from then on.
+    """
+    told: Row = {}
+    for name, poison in POISONS.items():
+        folder = candidate.with_name(f"{candidate.name}-{name}")
+        shutil.copytree(candidate, folder, dirs_exist_ok=True)
+        poison(folder)
+        told[name] = _asked_gate(index, settings, folder, questions)
+    return {**told, "candidate": _asked_gate(index, settings, candidate, questions)}
+
+
+def _asked_gate(index: Path, settings: rag.Settings, folder: Path, questions: Path) -> Row:
+    with rag.open(index, settings) as library:
+        report = library.promote(folder, questions=questions)
+    return {"promoted": report.promoted, "verdict": report.verdict, "seconds": round(report.seconds),
+            "failed": [figure.name for figure in report.failed]}  # fmt: skip
+
+
+def _answers_everything(folder: Path) -> None:
+    calibrate.write(folder, {"answer_threshold": 0.0})
+
+
+def _points_elsewhere(folder: Path) -> None:
+    """Its span heads are turned round: what it points at is what it believes in least."""
+    weights = load_file(folder / "model.safetensors")
+    turned = {name: -value if name.startswith("span.") else value for name, value in weights.items()}
+    save_file(turned, folder / "model.safetensors")
+    lines = [line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for _, name in lines}
+    text = "".join(f"{value}  {name}\n" for name, value in sums.items())
+    (folder / "SHA256SUMS").write_text(text, encoding="utf-8")
+
+
+POISONS = {"answers-everything": _answers_everything, "points-elsewhere": _points_elsewhere}
 
 
 def measure(library: rag.Library, rows: Sequence[Row], out: Path) -> Row:
@@ -314,7 +242,10 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for trainer improve")
     given = parser.parse_args()
     base = library_of(given.data, given.index)
-    plans = [Plan(s, given.data, base, given.out, tuple(given.set), not given.no_alone) for s in given.seeds]
+    plans = [
+        Plan(s, given.data, base, given.out, tuple(given.set), not given.no_alone, s == given.seeds[0])
+        for s in given.seeds
+    ]
     with ProcessPoolExecutor(given.at_once, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(run, plans))
     folders = [given.out / str(seed) for seed in given.seeds]
@@ -322,6 +253,8 @@ def main() -> None:
         "before": mean([one["before"] for one in found]),
         "after": mean([one["after"] for one in found]),
         "retention_loss": round(float(np.mean([one["retention_loss"] for one in found])), 2),
+        "poisoned_refused": not any(found[0]["gate"][name]["promoted"] for name in POISONS),
+        "promoted": found[0]["gate"]["candidate"]["promoted"],
         **gained(folders),
         "seeds": found,
     }
