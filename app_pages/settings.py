@@ -12,13 +12,13 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import keeping, plots, prose
+from app_pages import keeping, plots, prose, speaking
 from app_pages.opening import open_library, starters, warming
 from rag.config import Endpoint, Settings, save
 from rag.errors import GroundlingError
 from rag.library import Library, try_endpoint
 
-CHOSEN = ("model", "strictness", "endpoint")  # the settings that this page changes
+CHOSEN = ("model", "strictness", "speaker", "trunk", "generation", "endpoint")  # the settings that this page changes
 STRICTNESS = {
     "lenient": "Answers more often, and is wrong more often.",
     "normal": "Refuses most questions that no document answers: three of four, as measured for the model.",
@@ -71,6 +71,8 @@ def draw_form(settings: Settings) -> None:
             help="The folders beside the current model. Training adds to them.",
         )
         strictness = _strictness(settings.strictness)
+        st.html('<h2 class="gl-section">Wording</h2>')
+        spoken = speaking.draw(settings)
         st.html('<h2 class="gl-section">Outside model</h2>')
         st.html(prose.plain(OUTSIDE))
         endpoint = settings.endpoint
@@ -88,9 +90,9 @@ def draw_form(settings: Settings) -> None:
             saving = st.form_submit_button("Save", key="settings-save", type="primary")
             testing = st.form_submit_button("Test outside model", key="settings-test")
     if saving or testing:
-        chosen = {"url": url.strip(), "model": name.strip(), "key": key, "timeout": endpoint.timeout}
+        chosen = endpoint.model_dump() | {"url": url.strip(), "model": name.strip(), "key": key.strip()}
         try:
-            changed = settings.but(model=model, strictness=strictness, endpoint=chosen)
+            changed = settings.but(model=model, strictness=strictness, endpoint=chosen, **spoken)
             if testing:
                 _test(changed.endpoint)
             else:

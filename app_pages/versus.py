@@ -1,7 +1,8 @@
 """Two answers to one question side by side; which is which is not said.
 
 Takes   the library and an answer.
-Gives   a dialog: a second answer is made another way, the two stand in random order, one press chooses.
+Gives   a dialog: a second answer is made another way, the two stand in random order, one press chooses. Who wants to
+        know what a setting does chooses it there, and the second answer is made with it.
 """
 
 from __future__ import annotations
@@ -11,29 +12,35 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import judge, prose
+from app_pages import judge, prose, speaking
 from rag.errors import GroundlingError
 from rag.library import Library
 
 HOW = "Both answer your question from the same documents, in two ways. Which serves you better?"
 SAME = "Every other way of answering says the same, so there is nothing to compare."
+ALIKE = "With these settings the answer is the same."
 
 
 @st.dialog("Two answers", width="large", icon=":material/compare_arrows:", on_dismiss="rerun")
 def open_comparison(library: Library, answer: dict[str, Any]) -> None:
     """Show both. Call at most once in a run of the script."""
     key = f"second-{answer['answer_id']}"
-    if key not in st.session_state:
+    with st.expander("Choose how the second one is made", icon=":material/tune:"):
+        wanted = _wanted(library)
+    if key not in st.session_state or wanted:
         try:
             with st.spinner("Answering another way"):
-                second = library.second_answer(answer["answer_id"])
+                second = library.second_answer(answer["answer_id"], settings=wanted)
         except GroundlingError as error:
             st.html(prose.notice(str(error), "error"))
             return
         pair = [answer, second.as_dict()] if second else []
         random.shuffle(pair)  # nobody knows which one came first
-        st.session_state[key] = pair
-    pair = st.session_state[key]
+        if wanted and not pair:
+            st.html(prose.notice(ALIKE))
+        else:
+            st.session_state[key] = pair
+    pair = st.session_state.get(key, [])
     if not pair:
         st.html(prose.notice(SAME))
         return
@@ -45,6 +52,24 @@ def open_comparison(library: Library, answer: dict[str, Any]) -> None:
                 _choose(library, answer, side)
     if st.button("About the same", key="choose-equal", type="tertiary", width="stretch"):
         _choose(library, answer, "equal")
+
+
+def _wanted(library: Library) -> dict[str, Any] | None:
+    """The settings of the second answer, once they are sent; None while nothing was chosen."""
+    with st.form("second-settings", border=False, enter_to_submit=False):
+        wanted = speaking.draw(library.settings, key="second-", compared=True)
+        strictness = library.settings.strictness
+        levels = list(dict.fromkeys([strictness, "lenient", "normal", "strict"]))
+        wanted["strictness"] = st.selectbox("Strictness", levels, key="second-strictness", format_func=str)
+        wanted["fusion_weight"] = st.slider(
+            "Share of meaning in the search, the rest goes to the words",
+            0.0,
+            1.0,
+            library.settings.fusion_weight,
+            0.1,
+            key="second-fusion",
+        )
+        return wanted if st.form_submit_button("Answer with these", key="second-send") else None
 
 
 def _draw(answer: dict[str, Any]) -> None:

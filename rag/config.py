@@ -92,10 +92,15 @@ class Settings(BaseSettings):
     audit_keeps_purged: bool = False  # whether the audit keeps the words of answers when their conversation goes
     influence: float = Field(default=0.25, gt=0, le=1)  # most of a training bundle's judgements from one person
     held_out: float = Field(default=0.2, gt=0, lt=1)  # share of the documents that measure models and never teach one
-    speaker: Speaks = "auto"  # who words answers: rules (span), a trunk, the endpoint; auto: an endpoint if set, or span
+    speaker: Speaks = "auto"  # who words answers: rules (span), a trunk, the endpoint; auto: endpoint if set, or span
     trunk: Path | None = None  # folder of the trunk that speaks; None: `model`, where that is one
     generation: Generation = Generation()
     endpoint: Endpoint = Endpoint()
+
+    @field_validator("trunk", mode="before")
+    @classmethod
+    def _or_none(cls, value: Any) -> Any:
+        return value or None  # an emptied field of the settings page takes the folder back
 
     def __init__(self, **given: Any) -> None:
         """Raises SettingsError with every wrong value in one line."""

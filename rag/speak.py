@@ -6,7 +6,8 @@
 Takes   the question, spans of passages (best first) and the passages; temperature, top-p and seed.
 Gives   words, and the quotations they rest on. A quotation is decoded with `Quoting.allow`: token by token nothing but
         what stands in the named passage, so it is exact by construction. Of the words only sentences stay whose
-        figures, dates, names and negations stand in those quotations; where none stays there are no words.
+        figures, dates, names and negations stand in those quotations, and half of all content words must stand there
+        too; where that fails there are no words.
 Refuses (ModelError, SettingsError) a folder that holds no trunk.
 Chance  only the answer's words are drawn; the same seed, question and passages give the same words again.
 """
@@ -27,6 +28,7 @@ from rag.generate import CITED, Spoken, stretches
 from rag.quote import Quotation, Quoting
 from rag.read import fingerprint, model_config, open_trunk
 from rag.types import Passage, Reader, Span, Speaker
+from rag.wording import stems
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from trainer.tokenizer import Tokenizer
 
 TOKENS = 1000  # of the prompt: passages that fit whole, the best first
+LEAST = 0.5  # share of the words' stems that the quotations must hold
 LONGEST = 48  # tokens of the answer before its quotations must begin
 
 
@@ -76,7 +79,7 @@ class TrunkSpeaker:
                 found.append(Quotation(at, *stretch, evidence.get(at, 0.0)))
         quoted = [passages[one.passage].text[one.start : one.end] for one in found]
         words = spoken.kept(self.trunk.words.decode(told.said).strip(), quoted) if quoted else ""
-        return Spoken(words, tuple(found)) if words else Spoken("", ())
+        return Spoken(words, tuple(found)) if words and rests(words, quoted) else Spoken("", ())
 
     def _shown(self, question: str, spans: Sequence[Span], passages: Sequence[Passage]) -> list[int]:
         """Which passages are read: those of the best spans first, then the others, as many as fit whole."""
@@ -90,6 +93,16 @@ class TrunkSpeaker:
                 break
             kept.append(at)
         return sorted(kept)
+
+
+def rests(words: str, quoted: Sequence[str]) -> bool:
+    """Do half of the content words stand in the quotations? Fluent words about nothing are no answer.
+
+    >>> rests("You get 15 days.", ["Employees get 15 days."]), rests("The following steps.", ["Employees get 15 days."])
+    (True, False)
+    """
+    said = stems(words)
+    return bool(said) and len(said & stems(" ".join(quoted))) >= LEAST * len(said)
 
 
 @dataclass

@@ -317,6 +317,14 @@ def test_two_answers_are_compared_and_the_choice_is_kept(page: AppTest) -> None:
     assert len(pair) == 2
     assert answer_id in [each["answer_id"] for each in pair]
     assert all(each["answer"] in words(page) for each in pair)
+    page.button(key="compare-0").click()
+    page.slider(key="second-fusion").set_value(0.3)
+    press(page, "second-send")
+    made = library().audited(library().audit_rows(1)[0]["id"])
+    assert (made["purpose"], made["settings"]["fusion_weight"]) == ("compared", 0.3)
+    assert made["settings"]["generation"] == {"temperature": 0.0, "top_p": 1.0, "seed": 0}
+    pair = page.session_state[f"second-{answer_id}"]
+    assert len(pair) == 2, "where the settings change nothing, the pair of before stays"
     press_inside(page, "compare-0", "choose-b")
     (made,) = [
         made
@@ -474,11 +482,17 @@ def test_settings_are_written_to_the_file_and_serve_at_once(empty: AppTest, in_a
     empty.radio(key="strictness").set_value("strict")
     empty.text_input(key="endpoint-url").set_value("http://localhost:9/v1")
     empty.text_input(key="endpoint-model").set_value("small")
+    empty.radio(key="speaker").set_value("span")
+    empty.number_input(key="temperature").set_value(0.5)
+    empty.number_input(key="seed").set_value(7)
     press(empty, "settings-save")
     assert "Saved." in words(empty)
     assert 'strictness = "strict"' in (in_a_folder_of_its_own / "rag.toml").read_text("utf-8")
     assert library().settings.strictness == "strict"
     assert library().settings.endpoint.model == "small"
+    chosen = library().settings
+    assert (chosen.speaker, chosen.trunk) == ("span", None)
+    assert (chosen.generation.temperature, chosen.generation.seed) == (0.5, 7)
 
 
 def test_a_share_of_wrong_answers_can_be_chosen_and_comes_back(empty: AppTest, in_a_folder_of_its_own: Path) -> None:
