@@ -214,7 +214,7 @@ def _follow(asked: Asked, searched: Any, words: Any, waiting: Any, quotes: Any) 
         elif isinstance(event, Text):
             said += event.text
             words.html(prose.prose(said))
-        elif isinstance(event, Quoted):
+        elif isinstance(event, Quoted) and event.number <= turns.SHOWN:
             cards += prose.quotation(event.citation.quote, event.number)
             quotes.html(cards)
         if not said:

@@ -16,7 +16,7 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _NOTICED = re.compile(r":|@|(?<=www)(?=\\\.)", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*•])\s+(.*)")
 _NUMBERED = re.compile(r"(\d{1,3})[.)]\s+(.*)")
-_REFERENCE = re.compile(r"\[(\d{1,2})\]")
+_REFERENCE = re.compile(r"\[(\d{1,3})\]")
 _HEADING = re.compile(r"#{1,6} ")
 
 

@@ -18,6 +18,7 @@ from app_pages.source import open_source
 from rag.library import Library
 
 LONGEST = 2000  # characters of a question put in other words
+SHOWN = 12  # quotations that stand open; a count over many documents has more
 
 
 @dataclass
@@ -99,9 +100,13 @@ def draw_sides(answer: dict[str, Any], key: str, pressed: Pressed) -> None:
         side = beside[citation["document"], citation["start"]]
         with column:
             _draw_quotation(citation, n, key, pressed, when=f"{side['dated'].capitalize()} {prose.day(side['date'])}")
-    for n, citation in cited:
-        if (n, citation) not in found:
-            _draw_quotation(citation, n, key, pressed)
+    rest = [one for one in cited if one not in found]
+    for n, citation in rest[:SHOWN]:
+        _draw_quotation(citation, n, key, pressed)
+    if rest[SHOWN:]:
+        with st.expander(prose.count(len(rest) - SHOWN, "more quotation"), key=f"more-{key}"):
+            for n, citation in rest[SHOWN:]:
+                _draw_quotation(citation, n, key, pressed)
 
 
 def draw_quotations(citations: list[dict[str, Any]], key: str, pressed: Pressed, numbered: bool = True) -> None:

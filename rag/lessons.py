@@ -29,6 +29,7 @@ OF_DOCUMENTS = "it is about the document, which its owner has to mend"
 ERASED = "its answer was erased"
 REMEMBERED = "its answer rests on what a person asked to be remembered"
 SAID_BEFORE = "its question leans on words of an earlier answer"
+OF_A_TASK = "its answer lists, compares or sums up: no single span answers such a request"
 UNSUPPORTED = "the better answer says more than its passages"
 OUTSIDE = "an outside model read passages that are not open to every future reader"
 
@@ -110,6 +111,8 @@ def _payload(catalogue: Catalogue, answer_id: str) -> dict[str, Any]:
         raise LeftOut(ERASED) from None
     if payload.get("remembered"):
         raise LeftOut(REMEMBERED)
+    if str(payload.get("speaker", "")).startswith("task:"):
+        raise LeftOut(OF_A_TASK)  # as a row it would teach the reader to point at the first of many quotations
     return payload
 
 

@@ -31,7 +31,7 @@ def count(task: Task, desk: Desk) -> Made:
     found = [(desk.document(number), desk.mentions(task.subject, desk.document(number).text)) for number in with_all]
     exact = sorted(((one, places) for one, places in found if places), key=lambda row: (-len(row[1]), row[0].name))
     if not exact:
-        return _none(task.subject, len(searched), kind, len(with_all))
+        return _none(desk, task.subject, kind, searched)
     sheet = Sheet(desk)
     for document, places in exact:
         times = f" ({len(places)} times)" if len(places) > 1 else ""
@@ -49,7 +49,7 @@ def count(task: Task, desk: Desk) -> Made:
         sheet.notices.append(
             f"Not counted: {_number(loose, 'document')} with all of these words in one passage, but not together."
         )
-    return sheet.made(1.0) or _none(task.subject, len(searched), kind, len(with_all))
+    return sheet.made(1.0) or _none(desk, task.subject, kind, searched)
 
 
 def around(document: Document, start: int, end: int) -> tuple[int, int]:
@@ -94,9 +94,17 @@ def _all(desk: Desk, searched: list[int], kind: str) -> Made:
     return sheet.made(1.0) or Made(reason="There are no documents yet; add some and ask again.")
 
 
-def _none(subject: str, searched: int, kind: str, loose: int) -> Made:
-    tail = f" {_number(loose, 'document')} hold its words apart from one another." if loose else ""
-    return Made(reason=f"None of {_number(searched, kind, plural=kind)} mentions “{subject}”.{tail}", confidence=0.0)
+def _none(desk: Desk, subject: str, kind: str, searched: list[int]) -> Made:
+    """That nothing mentions it, and what comes near: other documents that do, or such that hold its words apart."""
+    numbers = desk.with_words(subject)
+    exact = sum(bool(desk.mentions(subject, desk.document(number).text)) for number in numbers)
+    told = f"None of {_number(len(searched), kind, plural=kind)} mentions “{subject}”."
+    if exact:
+        told += f" {_number(exact, 'other document')} {'does' if exact == 1 else 'do'}; ask for “documents”."
+    elif numbers:
+        apart = "other forms of it" if len(subject.split()) == 1 else "its words apart from one another"
+        told += f" {_number(len(numbers), 'document')} {'has' if len(numbers) == 1 else 'have'} {apart}."
+    return Made(reason=told)
 
 
 def _number(count: int, noun: str, *, plural: str = "") -> str:

@@ -173,11 +173,11 @@ def _weight(term: str, text: str, unit: tuple[int, int], place: tuple[int, int],
     if row:
         cell = before.rpartition(" | ")[2].partition(": ")[2] or before
         return 0.8 if not _WORD.findall(cell) and after.lstrip().startswith("|") and " | " not in before else 0.0
-    if re.match(r"-[^\W_]", after):
-        return 0.0  # "compiler-accurate" is another word
+    if re.match(r"-[^\W_]", after) or before.endswith(("#", "@", "/", "_")):
+        return 0.0  # "compiler-accurate" is another word, #incident a channel
     if opens:
         for number, (form, weight) in enumerate(_FORMS):
-            if form.match(after) and (number or len(_WORD.findall(after)) > 2):
+            if form.match(after) and (number or len(_WORD.findall(after)) > 3):
                 return weight
     if _NAMED_SO.search(before):
         return 0.85

@@ -29,7 +29,7 @@ _SMALL = frozenset(
 )
 # Words that call a thing a document; they are no part of its name, unless its name has them.
 _KINDS = "article book chapter content doc document file guide handbook html manual md note page pdf section text"
-_SAME_NAME = 0.75  # least likeness of a document's name to the words that name it
+_SAME_NAME = 0.7  # least likeness of a document's name to the words that name it
 _DOCUMENTS_OF = "select distinct document_id from passages where id in (select value from json_each(?))"
 _PLACES = "select id, start, stop from passages where document_id = ? order by start"
 
@@ -132,7 +132,7 @@ class Desk:
         path = PurePosixPath(document.name)
         if words.casefold() in (document.name.casefold(), path.name.casefold(), document.title.casefold()):
             return 1.0
-        title, stem = self.stems(document.title), self.stems(path.stem)
+        title, stem = self.stems(document.title), self.stems(path.name.partition(".")[0])
         name = title | stem
         core = (wanted - self.stems(_KINDS)) | (wanted & name)
         if not core or not name or not core & name:

@@ -46,7 +46,7 @@ def listing(task: Task, desk: Desk) -> Made | None:
     """The lists that hold what `task.subject` names."""
     wanted = desk.stems(task.subject)
     found = [one for one in _candidates(desk, wanted, task.subject) if one.share >= _LEAST]
-    if not found or not wanted:
+    if not found:
         return None
     ranked = _judged(desk, found, f"What are {task.subject}?")
     best = ranked[0][0]
@@ -113,6 +113,8 @@ def _candidates(desk: Desk, wanted: frozenset[str], subject: str) -> Iterable[Ca
                 default=0.0,
             )
             for run in outline.runs(document.text, section):
+                if len(run.entries) == 1:
+                    continue  # one entry is no list
                 share = _share(desk, wanted, run, document.text, title)
                 yield Candidate(document, run, share, run.kind == "steps", (), closeness)
         for parent, heads in outline.numbered(found):

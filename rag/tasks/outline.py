@@ -105,9 +105,10 @@ def runs(text: str, section: Section) -> list[Run]:
         if block.kind == LIST:
             entries = tuple((item.start, item.end) for item in _items(text, block))
             ordered = bool(_NUMBER.match(text, block.start))
-            joined = _continued(text, found[-1], entries) if found and ordered else None
-            if joined is not None:
-                found[-1] = joined
+            last = next((n for n in reversed(range(len(found))) if found[n].kind == "steps"), None) if ordered else None
+            joined = _continued(text, found[last], entries) if last is not None else None
+            if last is not None and joined is not None:
+                found[last] = joined
             else:
                 found.append(Run("steps" if ordered else "list", lead, entries, section))
         elif block.kind == ROW and found and found[-1].kind == "rows" and before is not None and before.kind == ROW:

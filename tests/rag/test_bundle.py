@@ -247,6 +247,13 @@ def test_words_that_only_the_asker_knew_do_not_leave(
     assert "Ophelia" not in json.dumps(members)
 
 
+def test_what_a_task_made_of_many_quotations_teaches_no_span(parts: Parts, write: Write) -> None:
+    accept(parts, answered(parts, speaker="task:count"))
+    made, members = write()
+    assert made.left_out == {"its answer lists, compares or sums up: no single span answers such a request": 1}
+    assert members["rows"] == []
+
+
 def test_a_follow_up_completed_from_ones_own_questions_does_leave(parts: Parts, write: Write) -> None:
     history = [["How does Ophelia take leave?", "She asks."]]
     accept(

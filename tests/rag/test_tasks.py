@@ -36,6 +36,17 @@ Customers choose between two plans, Breeze and Storm.
 """
 BADGE = """# Access
 
+## Asking for a key
+
+1. Write to the gatehouse with this form:
+
+- Name:
+- Room:
+
+2. Wait for the answer.
+
+3. Fetch the key.
+
 ## If you lose your badge
 
 Follow these steps:
@@ -185,13 +196,20 @@ def test_words_apart_from_one_another_are_no_mention(library: Library) -> None:
     assert answer.abstained
     assert answer.reason == (
         f"None of {MANY + 7} documents mentions “report zephyr”. "
-        f"{MANY + 1} documents hold its words apart from one another."
+        f"{MANY + 1} documents have its words apart from one another."
     )
 
 
 def test_documents_of_a_kind_are_those_called_so(library: Library) -> None:
     answer = asked(library, "How many policies mention days?")
     assert answer.text.startswith("1 document of 1 called policies mentions “days”")
+
+
+def test_a_count_of_none_of_a_kind_names_the_others(library: Library) -> None:
+    answer = asked(library, "How many policies mention the gatehouse?")
+    assert answer.reason == (
+        "None of 1 documents called policies mentions “gatehouse”. 1 other document does; ask for “documents”."
+    )
 
 
 def test_a_list_is_given_whole(library: Library) -> None:
@@ -208,6 +226,11 @@ def test_steps_are_given_whole_and_in_order(library: Library) -> None:
         "Go to reception with an identity card. [1]",
         "Order a new badge in the portal. [1]",
     ]
+
+
+def test_steps_go_on_after_a_form_that_stands_between_them(library: Library) -> None:
+    text = asked(library, "Walk me through asking for a key").text
+    assert text.endswith("2. Wait for the answer. [1]\n3. Fetch the key. [1]")
 
 
 def test_two_columns_and_two_rows_of_a_table_stand_side_by_side(library: Library) -> None:
