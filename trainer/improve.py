@@ -24,9 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from trainer import files, folders, machine, recipe
+from trainer import files, folders, recipe
 from trainer.encoder_reader import EncoderReader
 from trainer.errors import RecipeError, TrainerError, in_a_line
 from trainer.improving import bundle as bundles
@@ -112,8 +110,8 @@ class Run:
         self.inputs += [files.sha256(wanted.replay)] if wanted.replay else []
         self.settings = asdict(config)
         self.note = wanted.work / "settled.json"
-        precision = machine.pick_precision(config.precision, torch.device("cpu"))
-        self.config = replace(config, precision=forecast.settled(self.note, precision=precision)["precision"])
+        self.settled = forecast.settled(self.note, config)
+        self.config = replace(config, precision=self.settled["precision"])
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: where it changes, the stage and those behind it are done again."""
@@ -130,9 +128,11 @@ class Run:
         """Check the bundle; say what the run will take."""
         found = bundles.unpack(self.wanted.file, self.wanted.base, self.wanted.work / "bundle")
         counts = {name: int(found.manifest["members"][name]["rows"]) for name in bundles.ALL}
-        expected, steps = forecast.seconds(forecast.measure(self.wanted.base, self.config), counts, self.config)
+        pace = forecast.measure(self.wanted.base, self.config, reading=self.settled["reading"])
+        expected, steps = forecast.seconds(pace, counts, self.config)
         most = forecast.most_steps(expected, steps, self.config)
-        files.write_json(self.note, {**forecast.settled(self.note), "most_steps": most})
+        self.settled["most_steps"] = most
+        files.write_json(self.note, self.settled)
         self.course.forecast(expected)
         judged, passages = counts["rows.train.jsonl"], counts["passages.train.jsonl"]
         limit = (
@@ -143,9 +143,8 @@ class Run:
     def synthesise(self) -> str:
         """Questions from the documents."""
         folder = self.wanted.work / "rows"
-        path = questions.make(
-            self.bundle, self.wanted.base, self.config, self.asking, folder=folder, told=self.course.at
-        )
+        asking = replace(self.asking, precision=self.settled["reading"])
+        path = questions.make(self.bundle, self.wanted.base, self.config, asking, folder=folder, told=self.course.at)
         with path.open("rb") as lines:
             return f"{sum(1 for _ in lines):,} questions"
 
@@ -154,20 +153,14 @@ class Run:
         if not self.config.retriever:
             raise Skipped("the settings leave the retriever as it is")
         section, folder = self.wanted.sections.get("embedder", {}), self.fresh("retriever")
-        with self.course.stop.gently():
-            return retriever.tune(
-                self.bundle, self.material, self.config, section=section, folder=folder, point=self.course.point
-            )
+        return retriever.tune(
+            self.bundle, self.material, self.config, section=section, folder=folder, course=self.course
+        )
 
     def reader(self) -> str:
         """Spans, evidence and refusals."""
-        folder, most = self.fresh("reader"), int(forecast.settled(self.note)["most_steps"])
-        with self.course.stop.gently():
-            found = tuning.tune(
-                self.wanted.base, self.material, self.config, folder=folder, most=most, each=self.course.point
-            )
-        if not found.done:
-            raise Stopped
+        folder, most = self.fresh("reader"), int(self.settled["most_steps"])
+        found = tuning.tune(self.wanted.base, self.material, self.config, folder=folder, most=most, course=self.course)
         at, losses = found.chosen["alpha"], found.chosen["dev_loss"]
         if not at:
             return f"no step reads the dev rows better than the base ({losses['0']:.3f} nats), whose weights stay"
@@ -176,11 +169,10 @@ class Run:
     def preference(self) -> str:
         """Which words people prefer."""
         section, folder = self.wanted.sections.get("preference", {}), self.fresh("preference")
-        with self.course.stop.gently():
-            return preferring.tune(
-                self.tuned("reader"), self.bundle, self.material, self.config,
-                section=section, folder=folder, point=self.course.point,
-            )  # fmt: skip
+        return preferring.tune(
+            self.tuned("reader"), self.bundle, self.material, self.config,
+            section=section, folder=folder, course=self.course,
+        )  # fmt: skip
 
     def evaluate(self) -> str:
         """Base and candidate on rows that nothing was learnt from."""
@@ -189,7 +181,8 @@ class Run:
         fitted = candidate.fit(model, dev)
         base = self.ready(EncoderReader.from_folder(self.wanted.base))
         held = [row.row for row in material.parsed(self.bundle.folder / "rows.held.jsonl")]
-        sets = {"held": held[: self.config.most_measured], "retention": shipped()["measured"]}
+        most = self.config.most_measured
+        sets = {"held": held[:most], "retention": shipped()["measured"][:most]}
         report = measuring.compare(base, model, sets, seed=self.config.seed, told=self.course.at)
         files.write_json(folder / "report.json", report)
         files.write_json(folder / "fitted.json", fitted)
@@ -254,7 +247,7 @@ class Run:
 
     def ready(self, model: EncoderReader) -> EncoderReader:
         """As it will read where it serves."""
-        model.bf16 = self.config.precision == "bf16"
+        model.bf16 = self.settled["reading"] == "bf16"
         return model.eval()
 
     def spent(self) -> dict[str, Any]:
@@ -266,10 +259,9 @@ class Run:
     def taught(self, found: Material) -> dict[str, list[tuple[str, Row]]]:
         """Stage -> the rows that moved weights in it, with the member they are from."""
         members = {"judged": "rows.train.jsonl", "synthetic": "passages.train.jsonl"}
-        own = [
-            (members[kind], row) for kind in members for row in (*found.pools.get(kind, ()), *found.dev.get(kind, ()))
-        ]
-        used = {"reader": own}
+        own = [(members[kind], row) for kind in members for row in found.pools.get(kind, ())]
+        chose = [(members[kind], row) for kind in members for row in found.dev.get(kind, ())]
+        used = {"reader": own, "choosing": chose}
         if self.course.of("retriever")["status"] == "done":
             used["retriever"] = [(member, row) for member, row in own if row.row.spans]
         if self.course.of("preference")["status"] == "done":

@@ -35,7 +35,7 @@ def numbered(path: Path) -> Iterator[tuple[int, Any]]:
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing; name a JSONL file, plain, .xz or .gz") from error
     except (lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); it must be UTF-8, packed with xz or gzip if named so") from error
+        raise DataError(f"{path} cannot be read ({error}); it must be UTF-8, packed as its name says") from error
 
 
 def parsed(line: str, where: str) -> Any:

@@ -46,7 +46,7 @@ class ReaderConfig(loop.LoopConfig):
     """Settings of the encoder reader; the loop's own belong to them."""
 
     base: Path | None = None  # folder of a BERT encoder; the embedder's package when not given
-    start: tuple[Path, ...] = ()  # checkpoints of earlier readers, whose mean the weights begin with
+    start: tuple[Path, ...] = ()  # checkpoints or folders of earlier readers, whose mean the weights begin with
     rows: Path | None = None  # training rows; OUT/rows/train.jsonl when not given, made from --data if missing
     questions_per_step: int = 24
     sources: int = 2  # read per question: the gold one and a near miss, or near misses alone
@@ -297,17 +297,27 @@ def spent(config: ReaderConfig, own: Mapping[str, Any] | None = None) -> dict[st
 
 
 def start_from(model: EncoderReader, folders: Sequence[Path]) -> None:
-    """Set the weights to the mean of the checkpoints'; none leaves them as they are.
+    """Set the weights to the mean of the folders': checkpoints or exported models; none leaves them as they are.
 
     Runs that share their beginning can be averaged: Wortsman et al., Model soups, arXiv:2203.05482.
     """
     total: dict[str, Tensor] = {}
     for folder in folders:
-        checkpoint.load_weights(folder, model)
-        for name, tensor in checkpoint.weights(model).items():
+        for name, tensor in weights_of(folder, model).items():
             total[name] = total.get(name, torch.zeros_like(tensor)) + tensor / len(folders)
     if total:
         model.load_state_dict(total)
+
+
+def weights_of(folder: Path, model: EncoderReader) -> dict[str, Tensor]:
+    """All weights of a checkpoint, or of a model folder; places that the folder does not serve stay the model's own."""
+    if not (folder / "config.json").is_file():
+        checkpoint.load_weights(folder, model)
+        return {name: tensor.clone() for name, tensor in checkpoint.weights(model).items()}
+    own, found = checkpoint.weights(model), checkpoint.weights(EncoderReader.from_folder(folder))
+    kept = own["encoder.places.weight"][len(found["encoder.places.weight"]) :]
+    found["encoder.places.weight"] = torch.cat([found["encoder.places.weight"], kept])
+    return {name: tensor.clone() for name, tensor in found.items()}
 
 
 if __name__ == "__main__":

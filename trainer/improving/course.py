@@ -91,7 +91,8 @@ class Course:
         for stage in self.stages:
             if stage["status"] in ("running", "failed"):
                 stage |= {"status": "waiting", "ended": None}
-        self.stopped, self.error = False, None
+        self.stopped = False
+        self.error: str | None = None
         self._writing = threading.Lock()
         self._began = (0.0, 0.0)  # moment and progress at which this process took up the running stage
         self.write()
@@ -139,8 +140,8 @@ class Course:
         moment, at = self._began
         spent, moved = time.monotonic() - moment, stage["progress"] - at
         if moved > 0.02:
-            return round(spent / moved * (1 - stage["progress"]), 1)
-        forecast = stage.get("forecast")
+            return round(float(spent / moved * (1 - stage["progress"])), 1)
+        forecast: float | None = stage.get("forecast")
         return None if forecast is None else round(max(0.0, forecast - stage["seconds"]), 1)
 
     # --- stages -------------------------------------------------------------------------------------------------------

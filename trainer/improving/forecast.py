@@ -10,7 +10,6 @@ Limits  other programs, and longer rows than those measured, are not seen: watch
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from trainer import files
+from trainer import files, machine
 from trainer.chat import Source
 from trainer.improving import tuning
 from trainer.improving.mixing import Mixed
@@ -38,26 +37,36 @@ class Pace(NamedTuple):
     read: float  # a question with four sources
 
 
-def settled(path: Path, **chosen: Any) -> dict[str, Any]:
-    """What was chosen when the run began; the first time what is chosen now."""
+def settled(path: Path, config: ImproveConfig) -> dict[str, Any]:
+    """Precisions as they were chosen when the run began; the first time, or where others are asked for, chosen now."""
+    asked = {"precision": config.precision, "device": config.device}
     if path.is_file():
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        found: dict[str, Any] = files.read_json(path)
+        if found["asked"] == asked:
+            return found
+    device = torch.device(machine.pick_device(config.device))
+    learning = machine.pick_precision(config.precision, device)
+    reading = learning if device.type == "cpu" else machine.pick_precision(config.precision, torch.device("cpu"))
+    chosen = {"asked": asked, "precision": learning, "reading": reading, "most_steps": 0}
     files.write_json(path, chosen)
     return chosen
 
 
-def measure(base: Path, config: ImproveConfig) -> Pace:
+def measure(base: Path, config: ImproveConfig, *, reading: str) -> Pace:
     """One step and a few questions, the second time each: the first pays for what is set up once."""
     model = tuning.start(base)
-    model.bf16 = config.precision == "bf16"
+    model.bf16 = reading == "bf16"
+    device = torch.device(machine.pick_device(config.device))
     rows = shipped()["measured"][:QUESTIONS]
     batch = Mixed({"replay": rows}, model.encoder, config).step(0)
-    step = Step(lambda arrays, kind: reading_losses(model, arrays, kind), {}, torch.device("cpu"), config.precision)
+    step = Step(lambda arrays, kind: reading_losses(model, arrays, kind), {}, device, config.precision)
     spent = []
     for _ in range(2):
+        model.to(device)
         began = time.monotonic()
         step.backward(share(batch, 1))
         middle = time.monotonic()
+        model.cpu()
         for row in rows:
             model.read(row.question, [Source(*source) for source in row.sources])
         spent.append((middle - began, time.monotonic() - middle))

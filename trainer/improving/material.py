@@ -125,7 +125,7 @@ def split(rows: Sequence[Row], config: ImproveConfig) -> tuple[list[Row], list[R
     """Rows to learn from and rows to choose by: by document; by question where one document has most of the rows."""
     for name in (document, question):
         dev = [zlib.crc32(f"dev {name(row)}".encode()) % config.dev_one_in == 0 for row in rows]
-        if 3 * sum(dev) <= len(rows):
+        if 0 < 3 * sum(dev) <= len(rows):
             break
     return [row for row, held in zip(rows, dev, strict=True) if not held], [
         row for row, held in zip(rows, dev, strict=True) if held

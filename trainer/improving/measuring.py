@@ -50,16 +50,18 @@ def compare(
     """Both readers on every set of rows: {"before": {set: figures}, "after": {set: figures}}."""
     readers = {"before": base, "after": tuned}
     total = sum(len(rows) for rows in sets.values()) * len(readers) or 1
-    done, report = 0, {}
+    report: dict[str, Any] = {name: {} for name in readers}
+    done = 0
     for name, reader in readers.items():
-        report[name] = {}
         for of, rows in sets.items():
-            part, behind = len(rows) / total, done / total
-            report[name][of] = measure(
-                reader, rows, seed=seed, told=lambda at, behind=behind, part=part: told(behind + part * at)
-            )
+            report[name][of] = measure(reader, rows, seed=seed, told=_within(told, done / total, len(rows) / total))
             done += len(rows)
     return report
+
+
+def _within(told: Callable[[float], None], behind: float, part: float) -> Callable[[float], None]:
+    """Tell of a part of the whole."""
+    return lambda at: told(behind + part * at)
 
 
 class Counted:

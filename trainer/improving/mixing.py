@@ -26,7 +26,7 @@ class Shown:
     """Rows as pairs; where no source answers, other sources are shown each time."""
 
     def __init__(self, rows: Sequence[ReadingRow], encoder: Encoder, config: ImproveConfig) -> None:
-        names = ("sources", "withheld", "miss_weight", "seed")
+        names = ("sources", "withheld", "cropped", "crop", "miss_weight", "seed")
         length = min(config.length, encoder.config.positions)  # a folder keeps as many places as it serves
         reader = ReaderConfig(questions_per_step=1, length=length, **{name: getattr(config, name) for name in names})
         self.rows, self.sources = rows, config.sources

@@ -11,18 +11,15 @@ Refuses (Skipped, with the reason) where there are no preferences, none that nam
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
-from trainer import checkpoint, files, preference, recipe
+from trainer import files, preference, recipe
 from trainer.encoder_reader import EncoderReader
 from trainer.errors import DataError
 from trainer.improving import tuning
 from trainer.improving.bundle import Bundle
-from trainer.improving.course import Skipped, Stopped
+from trainer.improving.course import Course, Skipped
 from trainer.improving.material import Material, TakenBack
 from trainer.improving.mixing import Held
 from trainer.improving.settings import ImproveConfig
@@ -39,7 +36,7 @@ def tune(
     *,
     section: dict[str, Any],
     folder: Path,
-    point: Callable[[int, int, float], bool],
+    course: Course,
 ) -> str:
     """Learn from them; a line about what came of it. Raises Skipped, Stopped."""
     if not (config.preferences and config.judgements):
@@ -53,24 +50,22 @@ def tune(
     given = {"seed": config.seed, "precision": config.precision, "device": config.device, "length": length, **section}
     settings = recipe.build(PreferenceConfig, given, where="[preference]")
     try:
-        found = preference.tune(
-            reader,
-            preference.read([folder / "preferences.jsonl"]),
-            settings,
-            folder=folder / "steps",
-            replay=tuning.plain(material.pools).get("replay", []),
-            each=point,
-        )
+        with course.stop.gently():
+            found = preference.tune(
+                reader,
+                preference.read([folder / "preferences.jsonl"]),
+                settings,
+                folder=folder / "steps",
+                replay=tuning.plain(material.pools).get("replay", []),
+                each=course.point,
+            )
     except DataError as error:
         raise Skipped(str(error)) from error
-    if not found.done:
-        raise Stopped
     after = tuning.dev_loss(reader, held, config.precision)
     files.write_json(folder / "figures.json", {**found.figures, "dev_loss": {"before": before, "after": after}})
     if after > before * (1 + MOST_LOSS):
         raise Skipped(f"left out: the dev rows would be read worse ({before:.3f} to {after:.3f} nats)")
-    with files.aside(folder / "tuned.safetensors") as part:
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights(reader).items()}, part)
+    tuning.save(reader, folder / "tuned.safetensors")
     return f"{count} preferences; dev loss of reading {before:.3f} to {after:.3f}"
 
 

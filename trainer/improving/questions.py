@@ -49,7 +49,6 @@ def make(
         passages=folder / "passages.jsonl",
         rows=folder / "synthetic.jsonl",
         model=base,
-        precision=config.precision,
         seed=config.seed,
         shelf=min(section.shelf, SHELF),
     )

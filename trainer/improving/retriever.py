@@ -13,8 +13,7 @@ Refuses (Skipped, with the reason) too few questions to judge by, an embedder th
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import torch
 from trainer import embedder, files, recipe
 from trainer.embedder import LEAST_HELD, EmbedderConfig
 from trainer.improving.bundle import Bundle
-from trainer.improving.course import Skipped, Stopped
+from trainer.improving.course import Course, Skipped
 from trainer.improving.material import PAIR, Material, Row, teaches
 from trainer.improving.settings import ImproveConfig
 from trainer.machine import pick_device
@@ -45,7 +44,7 @@ def tune(
     *,
     section: Mapping[str, Any],
     folder: Path,
-    point: Callable[..., bool],
+    course: Course,
 ) -> str:
     """Tune the query side in `folder`. Raises Skipped, Stopped."""
     found = {kind: pairs_of(rows) for kind, rows in material.pools.items()}
@@ -67,10 +66,10 @@ def tune(
     side.to(torch.device(pick_device(settings.device)))
     rows = Rows(pairs.without(own, held), found.get("replay", []), held, dev.get("replay", []))
     tuning = Tuning(side, rows, settings, folder, settings.precision == "bf16")
-    tuning.each = lambda step, loss: point(step, settings.steps, loss, of=0.8, behind=0.15)
+    tuning.each = lambda step, loss: course.point(step, settings.steps, loss, of=0.8, behind=0.15)
     tuning.prepare()
-    if not tuning.train():
-        raise Stopped
+    with course.stop.gently():
+        tuning.train()
     alpha, scores = tuning.choose()
     files.write_json(
         folder / "figures.json", {"before": tuning.before.percent(), "after": scores.percent(), "alpha": alpha}
@@ -81,7 +80,6 @@ def tune(
             f"left as it is: on {len(held)} questions no part of the way gains for sure ({json.dumps(before)})"
         )
     embedder.write(recipe.Recipe("improve", Path(), folder, {}), tuning, alpha, scores)
-    sys.stderr.flush()
     return (
         f"{alpha:g} of the way: of {len(held)} questions recall@5 {before['recall_at_5']} to {after['recall_at_5']}, "
         f"nDCG@10 {before['ndcg_at_10']} to {after['ndcg_at_10']}"

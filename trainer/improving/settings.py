@@ -36,6 +36,8 @@ class ImproveConfig(LoopConfig):
     questions_per_step: int = 20
     sources: int = 3  # shown with a question
     withheld: float = 0.2  # share of questions that are shown without the passage that answers
+    cropped: float = 0.5  # share of visits that see stretches of the passages only: more questions in the same time
+    crop: int = 480  # characters of such a stretch, about
     length: int = 320  # tokens of a question with a passage
     miss_weight: float = 0.3  # of the span loss on a passage that does not answer
     lora_rank: int = 0  # of adapters that learn alone, beside the heads; 0: all weights move
@@ -55,7 +57,15 @@ class ImproveConfig(LoopConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         within(self, dev_one_in=(2, ANY), most_passages=(0, ANY), most_synthetic=(0, ANY), epochs=(0, ANY))
-        within(self, sources=(1, 8), withheld=(0, 1), questions_per_step=(2, ANY), most_minutes=(0.1, ANY))
+        within(
+            self,
+            sources=(1, 8),
+            withheld=(0, 1),
+            cropped=(0, 1),
+            crop=(80, ANY),
+            questions_per_step=(2, ANY),
+            most_minutes=(0.1, ANY),
+        )
         unknown = sorted(set(self.shares) - set(KINDS))
         if unknown or any(share < 0 for share in self.shares.values()) or not any(self.shares.values()):
             raise RecipeError(f"[improve] shares are {self.shares}; give some of {', '.join(KINDS)} a share above 0")

@@ -11,8 +11,7 @@ Source  a part of the way against forgetting: Wortsman et al., arXiv:2109.01903.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from trainer import checkpoint, files, loop, lora
 from trainer.encoder_reader import EncoderReader
+from trainer.improving.course import Course
 from trainer.improving.material import Material, Row
 from trainer.improving.mixing import Held, Mixed, steps_of
 from trainer.improving.settings import ImproveConfig
@@ -30,13 +30,10 @@ from trainer.reader import reading_losses
 from trainer.rows import ReadingRow
 from trainer.step import Step, share
 
-Each = Callable[[int, int, float], bool]  # step, steps, loss; True asks for a pause
-
 
 class Tuned(NamedTuple):
     """What tuning found."""
 
-    done: bool  # False: paused, run again to go on
     weights: Path  # safetensors of the whole reader, fp32
     chosen: dict[str, Any]
 
@@ -45,17 +42,17 @@ def start(base: Path) -> EncoderReader:
     """The base as a model that learns: its int8 and fp16 numbers in fp32, its words kept where they are."""
     model = EncoderReader.from_folder(base)
     for part in (model.encoder, *model.encoder.layers):
-        part.dropout = 0.0  # type: ignore[assignment]  # a few visits of each row do not overfit, and replay holds it
+        part.dropout = 0.0  # a few visits of each row do not overfit, and replay holds it
     model.requires_grad_(True)
     model.encoder.words.weight.requires_grad_(False)  # words outside the rows keep their place among the others
     return model
 
 
-def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path, most: int, each: Each) -> Tuned:
-    """Tune the reader in `folder`, by at most `most` steps (0: as many as are wanted). Raises DivergedError."""
+def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path, most: int, course: Course) -> Tuned:
+    """Tune the reader in `folder`, by at most `most` steps (0: all that are wanted). Raises Stopped, DivergedError."""
     out = folder / "tuned.safetensors"
     if (folder / "chosen.json").is_file():
-        return Tuned(True, out, json.loads((folder / "chosen.json").read_text(encoding="utf-8")))
+        return Tuned(out, files.read_json(folder / "chosen.json"))
     torch.manual_seed(config.seed)
     model = start(base)
     before = {name: tensor.clone() for name, tensor in checkpoint.weights(model).items()}
@@ -69,19 +66,18 @@ def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path,
     if adapters:
         lora.add(model, adapters)
         identity["lora"] = {"rank": config.lora_rank, "alpha": config.lora_alpha}
-    last = loop.train(
-        model,
-        batches,
-        reading_losses,
-        settings,
-        folder=folder,
-        identity=identity,
-        held=held,
-        each=lambda step, loss: each(step, steps, loss),
-    )
+    with course.stop.gently():
+        last = loop.train(
+            model,
+            batches,
+            reading_losses,
+            settings,
+            folder=folder,
+            identity=identity,
+            held=held,
+            each=lambda step, loss: course.point(step, steps, loss),
+        )
     state = checkpoint.read_state(last)
-    if state["step"] < steps:
-        return Tuned(False, out, {})
     best = checkpoint.best(folder) or last
     checkpoint.load_weights(best, model)
     if adapters:
@@ -89,10 +85,9 @@ def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path,
     chosen = choose(model, before, held, config, precision=state["precision"])
     chosen |= {"step": checkpoint.read_state(best)["step"], "steps": steps, "wanted": wanted, "per_step": batches.quota}
     chosen |= {key: state[key] for key in ("tokens", "seconds", "joules", "energy_method", "precision")}
-    with files.aside(out) as part:
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights(model).items()}, part)
+    save(model, out)
     files.write_json(folder / "chosen.json", chosen)
-    return Tuned(True, out, chosen)
+    return Tuned(out, chosen)
 
 
 @torch.no_grad()
@@ -101,6 +96,7 @@ def choose(
 ) -> dict[str, Any]:
     """Leave the model at the part of the way from the base whose dev loss is least; 0 is the base itself."""
     after = {name: tensor.clone() for name, tensor in checkpoint.weights(model).items()}
+    before = {name: tensor.to(after[name]) for name, tensor in before.items()}
     losses: dict[float, float] = {}
     for alpha in sorted({0.0, *config.alphas}):
         put(model, before, after, alpha)
@@ -120,9 +116,15 @@ def put(model: EncoderReader, before: Mapping[str, Tensor], after: Mapping[str, 
 def dev_loss(model: EncoderReader, held: Held, precision: str) -> float:
     """Loss of the dev rows in nats."""
     model.eval()
-    device = next(model.parameters()).device
+    device = model.evidence.weight.device
     step = Step(lambda arrays, kind: reading_losses(model, arrays, kind), {}, device, precision)
     return step.measure(share(held.step(0), 1)).loss
+
+
+def save(model: EncoderReader, path: Path) -> None:
+    """Write all weights, fp32."""
+    with files.aside(path) as part:
+        save_file(checkpoint.plain(checkpoint.weights(model)), part)
 
 
 def load(base: Path, weights: Path) -> EncoderReader:

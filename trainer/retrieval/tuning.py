@@ -113,7 +113,7 @@ class Tuning:
         return self.side.embed(self._held()[name], bf16=self.bf16)
 
     def train(self) -> bool:
-        """Rounds of training until the last, or until nothing is gained; False where `minutes` or `each` ended it before."""
+        """Rounds of training until the last, or until nothing is gained; False where it was paused before."""
         config, began = self.config, time.monotonic()
         batches = self._batches()
         losses = partial(contrast_losses, config=config)
