@@ -7,7 +7,7 @@ Files go in within a thread of their own (`app_pages.work`): leaving the page do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ def main() -> None:
     library: Library = st.session_state["library"]
     documents = library.documents()
     st.html('<h1 class="gl-page">Documents</h1>')
+    if said := st.session_state.pop("documents-learnt", None):
+        st.html(prose.notice(said, "warning"))
     collections = sorted({DEFAULT_COLLECTION, *(document.collection for document in documents)})
     adding = adding_now().get("now")
     if adding is None or adding.work.finished:  # a result nobody dismissed yet must not bar the next person's files
@@ -242,15 +244,37 @@ def draw_document(library: Library, document: Document) -> bool:
     return False
 
 
+def learnt(models: Sequence[int]) -> str:
+    """Which models learnt from a document, in words."""
+    several = len(models) > 1
+    listed = ", ".join(map(str, models))
+    return f"Model version{'s' if several else ''} {listed} learnt from it and will be marked."
+
+
+def way_back(library: Library, document: str, models: Sequence[int]) -> str:
+    """What to do about models that learnt from a document that is gone."""
+    rows = library.versions()
+    clean = next((row["version"] for row in rows if row["last_clean"]), None)
+    number = "the base" if clean is None else f"version {clean}"
+    said = f"“{document}” is removed. {learnt(models).replace(' will be', ' are')[:-1]}; {number} never saw it"
+    back = "base" if clean is None else clean
+    answers = next((row["version"] for row in rows if row["current"]), None)
+    return f"{said}: rag promote --back {back} returns to it." if answers in models else f"{said}."
+
+
 @st.dialog("Remove document?", icon=":material/delete:", on_dismiss="rerun")
 def confirm_removal(library: Library, document: Document) -> None:
     """Ask once more."""
     words = f"“{document.name}” will no longer be found or quoted. The file itself is not touched."
     st.html(prose.plain(words, "body"))
+    if models := library.models_that_saw(document.name, collection=document.collection):
+        st.html(prose.plain(learnt(models), "body"))
     with st.container(horizontal=True, key="remove-buttons"):
         if st.button("Remove", key="remove-yes", type="primary"):
             try:
-                library.remove(document.name, collection=document.collection)
+                removed = library.remove(document.name, collection=document.collection)
+                if removed.models:
+                    st.session_state["documents-learnt"] = way_back(library, removed.document, removed.models)
             except GroundlingError as error:
                 st.html(prose.notice(str(error), "error"))
                 return
