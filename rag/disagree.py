@@ -64,7 +64,6 @@ class _Said:
     figures: dict[str, frozenset[str]]  # values by unit
     days: frozenset[tuple[int, int, int]]
     denied: int  # negations
-    names: frozenset[str]
 
     @property
     def text(self) -> str:
@@ -149,7 +148,7 @@ def _statements(passages: Iterable[Passage]) -> Iterable[_Said]:
             text = plain(words)
             yield _Said(
                 passage, start, end, _subject(text), heads, _by_unit(text),
-                frozenset(days(text)), len(NEGATION.findall(text)), _named(text),
+                frozenset(days(text)), len(NEGATION.findall(text)),
             )  # fmt: skip
 
 
@@ -181,15 +180,9 @@ def _beside(text: str, value: str) -> str:
     return next(iter(stem or (stems(before.group(1)) if before else ())), "")
 
 
-def _named(text: str) -> frozenset[str]:
-    """Stems of words with a capital inside the sentence: who or where it is about."""
-    words = re.findall(r"[^\W\d_][\w'’-]*", text)
-    return frozenset(stem for word in words[1:] if word[0].isupper() for stem in topic(word))
-
-
 def _same_subject(one: _Said, other: _Said, wanted: frozenset[str]) -> bool:
     shared = one.words & other.words
-    if len(shared) < 2 or (one.names ^ other.names) - one.heads - other.heads:
+    if len(shared) < 2:
         return False
     if (one.words - other.words) - other.heads or (other.words - one.words) - one.heads:
         return False

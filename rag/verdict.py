@@ -52,7 +52,8 @@ _FORBIDS = re.compile(
     re.I,
 )
 _FREES = re.compile(
-    r"\b(?:not (?:required|necessary|mandatory|obliged|compulsory)|no need to|never (?:need|ha(?:ve|s) to)|(?:do|does) not (?:need|have) to|"
+    r"\b(?:not (?:required|necessary|mandatory|obliged|compulsory)|no need to|"
+    r"never (?:need|ha(?:ve|s) to)|(?:do|does) not (?:need|have) to|"
     r"(?:do|does) not (?:need|require)|(?:don|doesn)['’]t (?:need|have|require)|"
     r"isn['’]t (?:required|mandatory|necessary)|optional|voluntary|need not)\b",
     re.I,

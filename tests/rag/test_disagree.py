@@ -99,10 +99,11 @@ AGREEING = [
     # conditions
     ("How many days?", "Staff accrue 15 days of paid vacation.", "Staff accrue 20 days of paid vacation if they are senior."),
     ("Is alcohol reimbursed?", "Alcohol at dinners is reimbursed.", "Alcohol at dinners is not reimbursed unless approved."),
+    ("What may a hotel cost?", "A hotel room may cost about $180.", "A hotel room may cost about $210."),
     # too little in common, or too many differences
     ("How many?", "It takes 5 days.", "It takes 9 days."),
     ("How long is leave?", "Paid leave of 5 days needs 2 signatures.", "Paid leave of 8 days needs 3 signatures."),
-    ("What does it say?", "Rows of Products 12 13 14 15", "Rows of Products 22 23 24 25"),
+    ("What are net sales?", "Net product sales 391 402", "Net product sales 391 407"),
     # the other covers less of the question
     ("How early must vacation be requested?", "Vacation requests are made 14 days ahead.", "Requests are made 3 days ahead."),
 ]  # fmt: skip
@@ -121,6 +122,18 @@ def test_headings_tell_subjects_apart_and_may_hold_the_word_that_is_missing() ->
     longer = "Employees may carry over 10 unused vacation days."
     assert aside(question, one, longer, heads=("Vacation", "Vacation")) is not None
     assert aside(question, one, longer) is None
+
+
+def test_what_the_question_names_must_stand_in_both_or_above_them() -> None:
+    one, other = (f"Requests reach the manager {days} days ahead in writing." for days in ("14", "3"))
+    for question, alarm in (("How early must vacation be requested?", False), ("How early are requests made?", True)):
+        found = aside(question, one, other, heads=("Vacation", "Sick leave"))
+        assert (found is not None) == alarm
+
+
+def test_a_document_that_also_says_the_same_does_not_disagree() -> None:
+    one, other = "Staff accrue 15 days of paid vacation.", "Staff accrue 20 days of paid vacation."
+    assert aside("How many days of vacation?", one, f"{other}\n\n{one}") is None
 
 
 def test_a_document_that_says_both_itself_does_not_disagree() -> None:

@@ -72,6 +72,7 @@ UNDECIDED = [
     ("Is overtime paid?", "Overtime is usually paid."),
     ("Is overtime paid?", "Overtime is not only paid on Sundays."),
     ("Can I skip the receipt?", "No, you do not need a receipt."),
+    ("May I skip the weekly meeting at noon?", "Yes, you may come to the weekly meeting at noon."),
     ("Can I travel?", "You do not need approval to travel."),
     ("Is overtime paid?", "Overtime is paid. Overtime is not paid."),
     ("Do candidates get paid for the test?", "Yes, we ask all candidates to take the test."),

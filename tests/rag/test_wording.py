@@ -151,7 +151,7 @@ def test_words_are_tidied_but_not_changed(words: str, expected: str) -> None:
         ("Can I bring pets?", "You may not bring", "No. You may not bring: pets of any kind to the office."),
         ("Can I bring a plant?", "pets", "You may not bring: pets of any kind to the office."),
         ("Which rule holds for bicycles?", "into the lift", "You may not bring: bicycles into the lift."),
-        ("What may I leave here?", "umbrellas", "Umbrellas in the stand."),
+        ("Where do umbrellas go?", "umbrellas", "Umbrellas in the stand."),
         ("Can I vote?", "board", "The members of the board may always vote."),
         ("Who may vote?", "board", "The members of the board may always vote."),
         ("Do I need a receipt for taxis?", "taxis", "You do not need one for taxis."),
