@@ -43,7 +43,8 @@ def draw_feedback(library: Library) -> None:
         if one.up or one.down
     ]
     caption = "People choose what to judge: thumbs compare models less well than questions do"
-    st.html(f'<div class="gl-wide">{plots.table(("Model", "Up", "Down", "Share up", "95% interval"), models, caption)}</div>')
+    heads = ("Model", "Up", "Down", "Share up", "95% interval")
+    st.html(f'<div class="gl-wide">{plots.table(heads, models, caption)}</div>')
     st.page_link(st.session_state["pages"]["review"], label="Review the judgements", icon=":material/rule:")
 
 

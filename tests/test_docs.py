@@ -16,6 +16,7 @@ import typer
 
 from rag.cli import app, main
 from rag.library import Library, Pinned
+from rag.quality import Measurement
 from rag.types import Answer, Citation, Fact, FileReport
 from trainer.cli import STAGES
 
@@ -160,6 +161,20 @@ def test_what_is_kept_is_printed_as_documented(shared_library: Library, capsys: 
     assert printed(capsys, "retention", *index).keys() == documented("retention").keys()
     one = Pinned("id", "default", "Why?", "So.", False, "id", "local", "2026-11-22", True)
     assert list(documented("pinned")["pinned"][0]) == list(one.as_dict())
+
+
+def test_what_was_measured_is_printed_as_documented(
+    shared_library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = ("--index", str(shared_library.path))
+    shown, said = documented("quality"), printed(capsys, "quality", *index)
+    assert said.keys() == shown.keys()
+    assert said["thumbs"].keys() == shown["thumbs"].keys()
+    run = Measurement(1, "file", "x", "y", 1, "local", "2026-11-22", None, "done", None, "m", 1, "normal")
+    assert run.as_dict().keys() == shown["measurements"][0].keys()
+    shown, said = documented("gap"), printed(capsys, "gap", *index)
+    assert said.keys() == shown.keys()
+    assert said["ordinary"].keys() == shown["ordinary"].keys()
 
 
 def test_the_readme_shows_a_session_early_and_holds_no_placeholder() -> None:
