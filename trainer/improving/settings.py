@@ -29,8 +29,8 @@ class ImproveConfig(LoopConfig):
     most_dev: int = 160  # rows of each kind for that
     most_measured: int = 300  # rows of each kind that a model is measured on, before and after
     shares: dict[str, float] = field(default_factory=_shares)  # of a step's questions
-    epochs: float = 6.0  # visits of each judged row
-    synthetic_epochs: float = 2.0
+    epochs: float = 4.0  # visits of each judged row
+    synthetic_epochs: float = 1.0
     least_steps: int = 40
     most_minutes: float = 50.0  # for all of it; where a short measurement says more, the reader gets fewer steps
     questions_per_step: int = 20
@@ -44,7 +44,7 @@ class ImproveConfig(LoopConfig):
     lora_alpha: float = 32.0
     alphas: tuple[float, ...] = (0.5, 1.0)  # parts of the way from the base that are tried on the dev rows
     steps: int = 0  # of the reader; 0: as many as the epochs ask for
-    peak_learning_rate: float = 2e-5
+    peak_learning_rate: float = 4e-5
     weight_decay: float = 0.01
     beta2: float = 0.98
     warmup_share: float = 0.05
