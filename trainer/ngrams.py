@@ -3,8 +3,8 @@
     text ─► bytes, blanks joined ─► for each byte the longest stored sequence that ends in it ─► bits
 
 Takes   texts to count (`learn`), or a table that was learnt (`load`); any text, in any language.
-Gives   bits for each byte of UTF-8: about 2 for text like that which was counted, 8 for noise. It depends on no
-        tokenizer. A compressor made for the counted text would need about so much.
+Gives   bits for each byte of UTF-8: about 2 for text like that which was counted, 8 and more for what was never seen.
+        It depends on no tokenizer. A compressor made for the counted text would need about so much.
 Stores  sequences of up to ORDER bytes as a tree: of each one its last byte, its cost, what falling back from it costs
         and how many longer ones begin with it; sorted, so that a tree of 300,000 takes about a megabyte.
 Learns  interpolated absolute discounting (Ney, Essen & Kneser, Computer Speech & Language 8, 1994); a sequence is kept
