@@ -39,6 +39,7 @@ from trainer.synthesis.synthetic_rows import SynthesizeConfig
 
 STAGES = ("unpack", "synthesise", "retriever", "reader", "preference", "evaluate", "export")
 SECTIONS = ("improve", "synthesize", "embedder", "preference")  # of the settings
+CHOOSING = "choosing"  # in a lineage: rows that chose among weights, thresholds and steps, and moved none
 STOPPED = 130  # exit code, as a shell says of Ctrl-C
 
 
@@ -180,16 +181,21 @@ class Run:
         dev = [row for rows in tuning.plain(self.material.dev).values() for row in rows]
         fitted = candidate.fit(model, dev)
         base = self.ready(EncoderReader.from_folder(self.wanted.base))
-        held = [row.row for row in material.parsed(self.bundle.folder / "rows.held.jsonl")]
-        most = self.config.most_measured
-        sets = {"held": held[:most], "retention": shipped()["measured"][:most]}
+        held, most = material.parsed(self.bundle.folder / "rows.held.jsonl"), self.config.most_measured
+        sets = {"held": [row.row for row in held[:most]], "retention": shipped()["measured"][:most]}
         report = measuring.compare(base, model, sets, seed=self.config.seed, told=self.course.at)
+        query, reading = self.query(), self.settled["reading"]
+        if query is not None and retriever.pairs_of(held):
+            section = self.wanted.sections.get("embedder", {})
+            found = retriever.measure(self.bundle, held, query, section=section, bf16=reading == "bf16")
+            for when, figures in found.items():
+                report[when]["retriever"] = figures
         files.write_json(folder / "report.json", report)
         files.write_json(folder / "fitted.json", fitted)
         before, after = report["before"], report["after"]
         return "; ".join(
             f"{of}: F1 {before[of]['f1']} to {after[of]['f1']}, wrong {before[of]['wrong']} to {after[of]['wrong']}"
-            for of in before
+            for of in sets
             if before[of]
         )
 
@@ -198,7 +204,9 @@ class Run:
         work, found = self.wanted.work, self.material
         report, fitted = (files.read_json(work / "evaluate" / name) for name in ("report.json", "fitted.json"))
         stages = {
-            stage["name"]: {key: stage[key] for key in ("status", "detail", "seconds")} for stage in self.course.stages
+            stage["name"]: {key: stage[key] for key in ("status", "detail", "seconds")}
+            for stage in self.course.stages
+            if stage["name"] != "export"
         }
         about = {
             "config": {**fitted, "training": self.spent()},
@@ -207,10 +215,10 @@ class Run:
             "rows": {kind: len(rows) for kind, rows in found.pools.items()},
             "licences": Counter(row.row.licence for rows in found.pools.values() for row in rows),
         }
-        query = next(
-            (path for path in (work / "retriever" / "query", self.wanted.base / "query") if path.is_dir()), None
+        query = self.query() or self.wanted.base / "query"
+        candidate.write(
+            self.ready(self.tuned()), self.wanted.base, self.wanted.out, about, query=query if query.is_dir() else None
         )
-        candidate.write(self.ready(self.tuned()), self.wanted.base, self.wanted.out, about, query=query)
         return f"{self.wanted.out}: {bundles.fingerprint(self.wanted.out)}"
 
     # --- what earlier stages left -------------------------------------------------------------------------------------
@@ -226,6 +234,10 @@ class Run:
         path = self.wanted.work / "rows" / "synthetic.jsonl"
         made = path if self.course.of("synthesise")["status"] == "done" else None
         return material.gather(self.bundle, made, self.config, self.wanted.replay)
+
+    def query(self) -> Path | None:
+        """The query side that this run tuned, where it gained."""
+        return self.wanted.work / "retriever" / "query" if self.course.of("retriever")["status"] == "done" else None
 
     def fresh(self, stage: str) -> Path:
         """A stage's folder; what other settings left in it is gone."""
@@ -261,7 +273,7 @@ class Run:
         members = {"judged": "rows.train.jsonl", "synthetic": "passages.train.jsonl"}
         own = [(members[kind], row) for kind in members for row in found.pools.get(kind, ())]
         chose = [(members[kind], row) for kind in members for row in found.dev.get(kind, ())]
-        used = {"reader": own, "choosing": chose}
+        used = {"reader": own, CHOOSING: chose}
         if self.course.of("retriever")["status"] == "done":
             used["retriever"] = [(member, row) for member, row in own if row.row.spans]
         if self.course.of("preference")["status"] == "done":

@@ -23,6 +23,7 @@ FAST = (
     "improve.questions_per_step=6", "improve.most_measured=6", "improve.most_dev=8", "improve.cropped=0.9",
     "preference.steps=2", "improve.lora_rank=0",
 )  # fmt: skip
+PATIENCE = 900  # seconds, on a machine that does much else
 WATCHED = (
     "import sys; from trainer.improve import main; code = main(sys.argv[1:]); "
     "print(sorted({'rag', 'faiss', 'sqlite3', 'tantivy', 'streamlit', 'pypdf'} & set(sys.modules))); sys.exit(code)"
@@ -56,23 +57,23 @@ def started(there: Path, out: str, *more: str) -> subprocess.Popen[str]:
 
 
 def run(there: Path, out: str, *more: str) -> str:
-    process = started(there, out, *more)
-    said, told = process.communicate(timeout=300)
+    with started(there, out, *more) as process:
+        said, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told[-3000:]
     return said
 
 
 def interrupted(there: Path, out: str, *, at: int, by: signal.Signals, more: tuple[str, ...] = ()) -> int:
     """Start a run and send it a signal once the reader has passed a step; gives its exit code."""
-    process = started(there, out, *more)
     progress = there / f"{out}.work" / "progress.jsonl"
-    while process.poll() is None:
-        rows = progress.read_text().splitlines() if progress.is_file() else []
-        if any(json.loads(row)["step"] >= at for row in rows if '"reader"' in row and row.endswith("}")):
-            process.send_signal(by)
-            break
-        time.sleep(0.02)
-    process.communicate(timeout=300)
+    with started(there, out, *more) as process:
+        while process.poll() is None:
+            rows = progress.read_text().splitlines() if progress.is_file() else []
+            if any(json.loads(row)["step"] >= at for row in rows if '"reader"' in row and row.endswith("}")):
+                process.send_signal(by)
+                break
+            time.sleep(0.02)
+        process.communicate(timeout=PATIENCE)
     return process.returncode
 
 
@@ -124,7 +125,7 @@ def test_a_bundle_without_judgements_is_learnt_from_too_and_a_stage_can_be_the_l
     loose = ("synthesize.least_f1=0.0", "synthesize.found_within=40", "synthesize.most_support=1.0")
     process = subprocess.run(
         [*command(there, "c", *loose), "--stop-after", "reader"], cwd=there, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, timeout=PATIENCE,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr[-2000:]
     stages = {s["name"]: s["status"] for s in json.loads((there / "c.work" / "state.json").read_text())["stages"]}

@@ -121,8 +121,8 @@ def card(name: str, base: str, about: Mapping[str, Any]) -> str:
     rows = [
         f"| {of} | {title} | {shown(before[of].get(key))} | {shown(after[of].get(key))} |"
         for of in before
-        if before[of]
         for key, title in TITLES.items()
+        if key in before[of]
     ]
     licences = Counter({str(key): int(value) for key, value in about["licences"].items()})
     terms = ", ".join(f"{name or 'of the library'} ({count:,})" for name, count in licences.most_common())
@@ -146,6 +146,7 @@ A row counts twice: with its passage among near misses, and with these alone. Fi
 
 
 TITLES = {
+    "recall_at_5": "passage among the first five",
     "f1": "F1 of the best span",
     "evidence_top1": "right passage first",
     "answered": "answered, where a passage answers",

@@ -11,6 +11,7 @@ Refuses (Skipped, with the reason) where there are no preferences, none that nam
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def tune(
     """Learn from them; a line about what came of it. Raises Skipped, Stopped."""
     if not (config.preferences and config.judgements):
         raise Skipped("the settings leave preferences out")
-    count = standing(bundle, folder / "preferences.jsonl")
+    choosing = {row.row.question for row in material.dev.get("judged", ())}
+    count = standing(bundle, folder / "preferences.jsonl", choosing)
     if not count:
         raise Skipped("the bundle holds no preferences: no thumbs about wording, no choices between answers")
     held = Held([row for rows in tuning.plain(material.dev).values() for row in rows], reader.encoder, config)
@@ -69,12 +71,12 @@ def tune(
     return f"{count} preferences; dev loss of reading {before:.3f} to {after:.3f}"
 
 
-def standing(bundle: Bundle, path: Path) -> int:
-    """Write the preferences that nobody took back; how many."""
+def standing(bundle: Bundle, path: Path, choosing: Collection[str] = ()) -> int:
+    """Write the preferences that nobody took back and whose questions do not choose; how many."""
     back, count = TakenBack(bundle.rows("withdrawn.jsonl")), 0
     with files.aside(path) as part, part.open("w", encoding="utf-8") as out:
         for row in bundle.rows("preferences.train.jsonl"):
-            if not back.holds(row):
+            if not back.holds(row) and row["question"] not in choosing:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
     return count

@@ -26,7 +26,7 @@ from trainer.improving.course import Course, Skipped
 from trainer.improving.material import PAIR, Material, Row, teaches
 from trainer.improving.settings import ImproveConfig
 from trainer.machine import pick_device
-from trainer.retrieval import pairs
+from trainer.retrieval import pairs, query_side, ranking
 from trainer.retrieval.pairs import Pair
 from trainer.retrieval.query_side import Side
 from trainer.retrieval.tuning import Rows, Tuning
@@ -84,6 +84,25 @@ def tune(
         f"{alpha:g} of the way: of {len(held)} questions recall@5 {before['recall_at_5']} to {after['recall_at_5']}, "
         f"nDCG@10 {before['ndcg_at_10']} to {after['ndcg_at_10']}"
     )
+
+
+def measure(
+    bundle: Bundle, rows: Sequence[Row], query: Path, *, section: Mapping[str, Any], bf16: bool
+) -> dict[str, Any]:
+    """Held questions among all held passages, by the base and by the tuned query side: {"before", "after"}."""
+    asked = pairs_of(rows)
+    texts = dict.fromkeys(pair.passage for pair in asked)
+    texts |= dict.fromkeys(
+        in_context(" > ".join(row["headings"]), row["text"]) for row in bundle.rows("passages.held.jsonl")
+    )
+    place = {text: at for at, text in enumerate(texts)}
+    settings = recipe.build(EmbedderConfig, dict(section), where="[embedder]")
+    side = Side(settings.base, method=settings.method, layers=settings.layers)
+    passages = side.embed(list(texts), bf16=bf16)
+    questions, gold = [pair.question for pair in asked], [place[pair.passage] for pair in asked]
+    found = {"before": ranking.rank(side.embed(questions, bf16=bf16), passages, gold).percent()}
+    query_side.read(query, side)
+    return {**found, "after": ranking.rank(side.embed(questions, bf16=bf16), passages, gold).percent()}
 
 
 def pairs_of(rows: Sequence[Row]) -> list[Pair]:
