@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_a_second_run_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
     every = Runs(tmp_path)
     state_of(every)
     with WriterLock(every.folder, name=runs.LOCK).held():
-        for start in (lambda: every.start(Asked("bob"), Settings()), lambda: every.resume(Settings())):
+        for start in (partial(every.start, Asked("bob"), Settings()), partial(every.resume, Settings())):
             with pytest.raises(SettingsError, match=rf"improvement 1 is going on \(process {os.getpid()}, .* by ann\)"):
                 start()
     assert every.numbers() == [1]
@@ -204,7 +205,7 @@ def test_the_training_tells_how_far_it_is_and_how_long_it_takes(tmp_path: Path) 
 def test_what_does_not_exist_is_not_found_and_a_run_that_is_over_is_not_resumed(tmp_path: Path) -> None:
     every = Runs(tmp_path)
     assert every.get() is None
-    for absent in (every.stop, lambda: every.resume(Settings()), lambda: every.get(7)):
+    for absent in (every.stop, partial(every.resume, Settings()), partial(every.get, 7)):
         with pytest.raises(NotFound):
             absent()
     state_of(every, status="refused", pid=None)
