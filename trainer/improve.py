@@ -20,7 +20,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,13 @@ from trainer.synthesis.synthetic_rows import SynthesizeConfig
 
 STAGES = ("unpack", "synthesise", "retriever", "reader", "preference", "evaluate", "export")
 SECTIONS = ("improve", "synthesize", "embedder", "preference")  # of the settings
+MAKING = ("synthetic", "most_passages", "seed", "precision", "device")
+FINDING = ("judgements", "retriever", "most_synthetic", "dev_one_in", "most_dev")
+RESTS = {  # stage -> the settings and sections that its result rests on; of the others on all
+    "synthesise": (MAKING, ("synthesize",)),
+    "retriever": ((*MAKING, *FINDING), ("synthesize", "embedder")),
+    "reader": (tuple(each.name for each in fields(ImproveConfig)), ("synthesize",)),
+}
 CHOOSING = "choosing"  # in a lineage: rows that chose among weights, thresholds and steps, and moved none
 STOPPED = 130  # exit code, as a shell says of Ctrl-C
 
@@ -116,10 +123,9 @@ class Run:
 
     def key(self, stage: str) -> str:
         """What a stage's result depends on: where it changes, the stage and those behind it are done again."""
-        early = ("synthetic", "most_passages", "seed", "precision")
-        first = STAGES.index(stage) <= STAGES.index("synthesise")
-        chosen = {name: self.settings[name] for name in early} if first else self.settings
-        sections = {name: self.wanted.sections.get(name, {}) for name in (("synthesize",) if first else SECTIONS)}
+        names, of = RESTS.get(stage, (tuple(self.settings), SECTIONS))
+        chosen = {name: self.settings[name] for name in names}
+        sections = {name: self.wanted.sections.get(name, {}) for name in of if name != "improve"}
         whole = json.dumps([self.inputs, chosen, sections], sort_keys=True, default=str)
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 

@@ -279,6 +279,27 @@ def test_a_finished_stage_is_passed_over_until_what_it_rests_on_changes(tmp_path
     course.close()
 
 
+def test_other_settings_do_again_the_stages_that_rest_on_them_and_no_others(tmp_path, file, base):
+    def keys(**sections: dict[str, object]) -> dict[str, str]:
+        given = {"improve": {"precision": "fp32", **sections.pop("improve", {})}, **sections}
+        course = Course(tmp_path / "out.work", improve.STAGES)
+        made = improve.Run(improve.Wanted(file=file, base=base, out=tmp_path / "out", sections=given), course)
+        course.close()
+        return {stage: made.key(stage) for stage in improve.STAGES}
+
+    def again(**sections: dict[str, object]) -> list[str]:
+        now = keys(**sections)
+        return [stage for stage in improve.STAGES if now[stage] != before[stage] and stage != "unpack"]
+
+    before = keys()
+    assert again() == []
+    assert again(improve={"epochs": 9.0}) == ["reader", "preference", "evaluate", "export"]
+    assert again(embedder={"steps": 9}) == ["retriever", "preference", "evaluate", "export"]
+    assert again(preference={"steps": 9}) == ["preference", "evaluate", "export"]
+    assert again(improve={"judgements": False}) == ["retriever", "reader", "preference", "evaluate", "export"]
+    assert again(synthesize={"per_passage": 1})[0] == "synthesise"
+
+
 def test_points_of_the_loss_and_the_time_left_are_on_the_disk_while_a_stage_runs(tmp_path):
     course = Course(tmp_path, ("reader", "export"))
     course.forecast({"reader": 60.0, "export": 3.0})

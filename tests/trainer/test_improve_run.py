@@ -89,8 +89,12 @@ def test_a_candidate_comes_of_a_bundle_and_its_base_alone(machine, straight):
     report, told = (json.loads((out / name).read_text()) for name in ("report.json", "lineage.json"))
     assert set(report["before"]) == set(report["after"]) == {"held", "retention"}
     assert report["before"]["held"]["answerable"] == 6
-    assert {row["stage"] for row in told["rows"]} == {"reader", "preference"}
-    assert {row["document_id"] for row in told["rows"] if row["stage"] == "reader"} == set(range(40))
+    of = {
+        stage: {row["document_id"] for row in told["rows"] if row["stage"] == stage} for stage in ("reader", "choosing")
+    }
+    assert {row["stage"] for row in told["rows"]} == {"reader", "choosing", "preference"}
+    assert of["reader"] | of["choosing"] == set(range(40))
+    assert not of["reader"] & of["choosing"]
     state = json.loads((machine / "straight.work" / "state.json").read_text())
     assert [stage["name"] for stage in state["stages"]] == [
         "unpack", "synthesise", "retriever", "reader", "preference", "evaluate", "export"

@@ -86,7 +86,7 @@ def seconds(pace: Pace, counts: Mapping[str, int], config: ImproveConfig) -> tup
     looks = wanted / config.evaluate_every * dev * 0.3  # a look costs a third of learning
     return {
         "synthesise": passages * pace.read,
-        "retriever": (0.5 * (passages + 2_000) + 400) * pace.read if config.retriever else 0.0,
+        "retriever": (0.5 * (passages + 2_500) + 400) * pace.read if config.retriever else 0.0,
         "reader": (wanted * config.questions_per_step + looks) * pace.learn,
         "preference": 3 * 1.5 * chosen * pace.learn,
         "evaluate": (4 * measured + dev) * pace.read,

@@ -34,6 +34,7 @@ from trainer.rows import in_context
 
 NEGATIVES = 4  # near misses of a question that are used
 JUDGED = 3  # times that a judged question counts as often as a made one
+GENERAL = 500  # questions that are replayed: each of their passages is embedded first
 DEFAULTS: dict[str, Any] = {"steps": 240, "round_steps": 30, "negatives": NEGATIVES, "name": "query-side"}
 
 
@@ -64,7 +65,8 @@ def tune(
     if side.identity != wanted:
         raise Skipped(f"the library's passages are embedded by {wanted}, here is {side.identity}: set [embedder] base")
     side.to(torch.device(pick_device(settings.device)))
-    rows = Rows(pairs.without(own, held), found.get("replay", []), held, dev.get("replay", []))
+    general = pairs.without(found.get("replay", [])[:GENERAL], held)
+    rows = Rows(pairs.without(own, held), general, held, dev.get("replay", []))
     tuning = Tuning(side, rows, settings, folder, settings.precision == "bf16")
     tuning.each = lambda step, loss: course.point(step, settings.steps, loss, of=0.8, behind=0.15)
     tuning.prepare()
