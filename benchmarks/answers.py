@@ -3,7 +3,8 @@
 Takes   the data folder with documents/handbooks and documents/filings, their question files, and ours over the filings.
 Gives   a table of right, wrong and refused for each set, for the two handbooks together and for the fixed choice of
         sixty (forty answerable, twenty not), what simpler means reach on the handbooks' questions (`baselines.py`), all
-        rows as JSON under --out, and last one JSON object with the keys right, wrong, refused (in percent).
+        rows as JSON under --out, and last one JSON object with the keys right, wrong, refused (in percent) and, from
+        processes of their own (`speed.py`), first_words_ms, answer_ms_p95, startup_s and memory_mb.
 The sixty were fixed by a rule before any answer was seen: from each of the three files, evenly spread, 14, 13 and 13
 answerable and 7, 7 and 6 unanswerable questions.
 All documents stand in one index and every question is asked over all of them. The question files lie beside the
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rag
+from benchmarks import speed
 from benchmarks.baselines import baselines
 from benchmarks.record import record
 from rag.evaluate import Report, evaluate, load
@@ -98,6 +100,9 @@ def main() -> None:
         name: {key: value for key, value in found.as_dict().items() if key not in ("rows", "intervals")}
         for name, found in reports.items()
     }
+    quick = speed.measure(given.index, speed.chosen(given.data, speed.QUESTIONS), model=given.model)
+    result |= {name: quick[name] for name in ("first_words_ms", "answer_ms_p95", "startup_s", "memory_mb")}
+    result["speed"] = quick
     if not given.only_sixty:
         result |= {"handbooks": together, "plain_stack": plain}
         record("answers", result)

@@ -46,7 +46,9 @@ def read(name: str) -> dict[str, Any]:
 
 def results() -> str:
     """Everything measured, as Markdown."""
-    parts = [part for part in (answers(), calibration(), reader(), documents(), ingestion(), training()) if part]
+    parts = [
+        part for part in (answers(), speed(), calibration(), reader(), documents(), ingestion(), training()) if part
+    ]
     return "\n".join(parts)
 
 
@@ -86,6 +88,27 @@ def answers() -> str:
             f"{plain['nearest_sentence_right']}%.",
         ]
     return "\n".join([*rows, "", source(found), ""])
+
+
+def speed() -> str:
+    """How quick answers are."""
+    found = read("speed")
+    if not found:
+        return ""
+    words = (
+        f"Speed over {found['passages']:,} passages, {found['passages_read_median']:.0f} of them read for a question: "
+        f"first words after {found['first_words_ms']:.0f} ms in the median, 95% of whole answers within "
+        f"{found['answer_ms_p95']:.0f} ms, {found['startup_s']:.1f} s from starting `rag ask` to its answer, "
+        f"{found['memory_mb']} MB at most, while other programs kept the load at {found['load_before']:.0f} to "
+        f"{found['load_after']:.0f}; an answer takes {found['answer_cpu_ms_median']:.0f} ms of a processor. "
+    )
+    if "beside_llama_cpp" in found:
+        beside = found["beside_llama_cpp"]
+        words += (
+            f"A prompt of {beside['prompt_tokens']} tokens is read {beside['read_ratio']} times as fast as llama.cpp "
+            f"reads it and spoken after at {beside['speak_ratio']} times its speed (the same trunk, in turns). "
+        )
+    return f"{words}{source(found)}\n"
 
 
 def calibration() -> str:
