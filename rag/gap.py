@@ -122,7 +122,7 @@ class Gaps:
             )
         if found > middle:
             return "The text lies farther from what the model knows than most ordinary documents, within their range."
-        return "The text is as near to what the model knows as ordinary documents. Only questions tell how well it answers."
+        return "The text is as near to what the model knows as ordinary documents. Only questions tell how it answers."
 
     def as_dict(self) -> dict[str, Any]:
         """For `rag gap --json`."""
