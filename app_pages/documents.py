@@ -246,20 +246,18 @@ def draw_document(library: Library, document: Document) -> bool:
 
 def learnt(models: Sequence[int]) -> str:
     """Which models learnt from a document, in words."""
-    several = len(models) > 1
     listed = ", ".join(map(str, models))
-    return f"Model version{'s' if several else ''} {listed} learnt from it and will be marked."
+    return f"Model version{'s' if len(models) > 1 else ''} {listed} learnt from it"
 
 
-def way_back(library: Library, document: str, models: Sequence[int]) -> str:
+def way_back(library: Library, removed: FileReport) -> str:
     """What to do about models that learnt from a document that is gone."""
     rows = library.versions()
     clean = next((row["version"] for row in rows if row["last_clean"]), None)
-    number = "the base" if clean is None else f"version {clean}"
-    said = f"“{document}” is removed. {learnt(models).replace(' will be', ' are')[:-1]}; {number} never saw it"
-    back = "base" if clean is None else clean
     answers = next((row["version"] for row in rows if row["current"]), None)
-    return f"{said}: rag promote --back {back} returns to it." if answers in models else f"{said}."
+    number, back = ("the base", "base") if clean is None else (f"version {clean}", clean)
+    said = f"“{removed.document}” is removed. {learnt(removed.models)}; {number} never saw it"
+    return f"{said}: rag promote --back {back} returns to it." if answers in removed.models else f"{said}."
 
 
 @st.dialog("Remove document?", icon=":material/delete:", on_dismiss="rerun")
@@ -268,13 +266,13 @@ def confirm_removal(library: Library, document: Document) -> None:
     words = f"“{document.name}” will no longer be found or quoted. The file itself is not touched."
     st.html(prose.plain(words, "body"))
     if models := library.models_that_saw(document.name, collection=document.collection):
-        st.html(prose.plain(learnt(models), "body"))
+        st.html(prose.plain(f"{learnt(models)} and will be marked.", "body"))
     with st.container(horizontal=True, key="remove-buttons"):
         if st.button("Remove", key="remove-yes", type="primary"):
             try:
                 removed = library.remove(document.name, collection=document.collection)
                 if removed.models:
-                    st.session_state["documents-learnt"] = way_back(library, removed.document, removed.models)
+                    st.session_state["documents-learnt"] = way_back(library, removed)
             except GroundlingError as error:
                 st.html(prose.notice(str(error), "error"))
                 return

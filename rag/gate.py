@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from rag import probes
+from rag import outcomes, probes
 from rag.catalogue import now
 from rag.checked import Checked
 from rag.metrics import paired_interval, percent
@@ -138,14 +138,14 @@ def gate(
     """Measure `models`, the current one and the candidate. Nothing is promoted here: the report says whether it may."""
     began = time.monotonic()
     current, candidate = models
-    outcomes, quotations = {}, Counter[str]()
+    answered, quotations = {}, Counter[str]()
     for model in models:
-        outcomes[model] = _asked_by_people(
+        answered[model] = _asked_by_people(
             parts, model, questions, quotations if model is candidate else Counter(), tell
         )
     measured = _measured(parts, models, quick, tell)
     quotations += measured[1].quotations
-    rows = _people(questions, outcomes[current], outcomes[candidate])
+    rows = _people(questions, answered[current], answered[candidate])
     for name in LIMITS:
         if name in measured[1].rows:
             mine, theirs = measured[0].rows[name], measured[1].rows[name]
@@ -159,7 +159,7 @@ def gate(
     return GateReport(
         promoted=passes, version=None, before=before, candidate=candidate.name, current=current.name, bundle=bundle,
         figures=figures, reasons=tuple(reasons), notes=tuple(notes),
-        changed=_changed(questions, outcomes[current], outcomes[candidate]),
+        changed=_changed(questions, answered[current], answered[candidate]),
         at=now(), seconds=round(time.monotonic() - began, 1), quick=quick,
     )  # fmt: skip
 
@@ -182,14 +182,19 @@ def _asked_by_people(
 
 
 def _measured(parts: Parts, models: Sequence[Asked], quick: bool, tell: Tell | None) -> list[Outcomes]:
-    """Probes and general questions, of each model."""
+    """Probes and general questions, of each model; what is known of one from an earlier time is not asked again."""
     wanted = probes.sample(probes.probes(), QUICK) if quick else probes.probes()
     rows = general_rows()[:: QUICK if quick else 1]
+    known = [None if quick else outcomes.load(parts, model) for model in models]
+    if all(known):
+        return [found for found in known if found]
     with probe_library(parts) as library:
-        found = [ask(library, model, wanted, tell) for model in models]
-    for model, outcomes in zip(models, found, strict=True):
-        if rows:
-            outcomes.rows["general"] = general(model, rows, tell)
+        found = [before or ask(library, model, wanted, tell) for before, model in zip(known, models, strict=True)]
+    for before, model, measured in zip(known, models, found, strict=True):
+        if before is None and rows:
+            measured.rows["general"] = general(model, rows, tell)
+        if before is None and rows and not quick:
+            outcomes.keep(parts, model, measured)
     return found
 
 

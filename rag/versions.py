@@ -125,22 +125,29 @@ class Versions:
             self.path(number)
         self.folder.mkdir(parents=True, exist_ok=True)
         said = {"format": FORMAT, "version": number, "audit": audit, "at": now(), "last": max([0, *self._numbers()])}
-        aside = self._pointer.with_name(f".{self._pointer.name}.{os.getpid()}")
         try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(said) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._pointer)
+            written(self._pointer, json.dumps(said) + "\n")
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise ModelError(f"{self._pointer}: cannot be written ({error}). The former model goes on") from error
-        _flush_folder(self.folder)
 
     def _numbers(self) -> list[int]:
         if not self.folder.is_dir():
             return []
         return sorted(int(one.name) for one in self.folder.iterdir() if one.name.isdecimal() and one.is_dir())
+
+
+def written(file: Path, text: str) -> None:
+    """Put a file in the place of another, whole or not at all."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+    _flush_folder(file.parent)
 
 
 def _unwanted(folder: str, names: list[str]) -> set[str]:

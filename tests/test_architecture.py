@@ -23,10 +23,10 @@ LAYERS = [
      "leashed", "stoppable", "detached"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "tasks", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "checked", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
+    {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "outcomes", "checked", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
      "lessons", "split", "readable", "training_rows", "bundle_file", "runs", "outlook", "fitting", "calibrate",
      "gap", "quality", "question_sets", "trend", "figures", "models"},
     {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring"},
