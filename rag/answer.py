@@ -18,6 +18,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from rag import cite, followup, generate, prompt, quote, remembered, spoken, tasks, wording, workers
+from rag.asof import as_it_was
 from rag.audit import ASKED
 from rag.compose import Material, compose
 from rag.endpoint import Footnotes
@@ -121,6 +122,8 @@ def answer(
     yield Searching(course.alone, tuple(fact.text for fact in course.recalled.facts))
     if found is None:
         found = retrieve(course.standalone, parts=parts, collection=collection, person=person)
+        found, told = as_it_was(course.standalone, found, parts=parts, collection=collection, person=person)
+        course.notices += told
     course.read = prompt.fit(course.standalone, found).hits
     course.lap("search")
     yield Found(course.read)

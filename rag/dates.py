@@ -93,6 +93,14 @@ def dated(document: Document, today: date) -> Dated:
     return Dated(datetime.fromisoformat(document.added_at).astimezone().date().isoformat(), "added")
 
 
+def day_in(text: str, *, after: str) -> date | None:
+    """The day that follows the words `after` (a pattern): a month or a year alone means its last day."""
+    found = re.search(rf"\b{after}\s+(?:the\s+)?(?:{_DAY}|(?P<year>(?:19|20)\d\d)\b)", text, re.IGNORECASE)
+    if found is None:
+        return None
+    return date(int(found["year"]), 12, 31) if found["year"] else _day(found)
+
+
 def _day(match: re.Match[str]) -> date | None:
     """The day of a match; a month or a year alone means its last day. None for a 31st of June."""
     said = match.groupdict()
