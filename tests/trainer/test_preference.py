@@ -60,7 +60,7 @@ def test_what_names_no_words_of_its_sources_is_counted_and_left_out(own, tmp_pat
         tune(own, [preference("Pigs fly.", None)], PreferenceConfig(**SETTINGS), folder=tmp_path)
 
 
-def test_all_acts_of_a_question_have_probability_one_together(own):
+def test_all_acts_of_a_question_have_probability_one_and_the_divergence_counts_them_all(own):
     policy = SpanPolicy(own.encoder)
     asking = pairs.Asked(QUESTION, (Source("Keys", TEXT), Source("", "Count them.")), ())
     encoded = policy.encode(asking)
@@ -76,6 +76,18 @@ def test_all_acts_of_a_question_have_probability_one_together(own):
     with torch.no_grad():
         seen = policy.look(own, arrays)
         assert float(policy.chances(seen, arrays).logsumexp(0)) == pytest.approx(0, abs=1e-4)
+        other = copy.deepcopy(own)
+        for weight in other.parameters():
+            weight.mul_(0.8)
+        found = policy.compare(seen, Reference(other).look(policy, arrays), arrays)
+        counted = float((found.chances.exp() * found.gain).sum())
+        assert counted > 0.01
+        assert found.divergence.tolist() == [pytest.approx(counted, rel=1e-3)]
+        assert float(found.point) == pytest.approx(counted, rel=1e-3)
+        torch.manual_seed(0)
+        drawn = policy.sample(own, [encoded], 300)[0]
+        assert sum(not act.words for act in drawn) / 300 == pytest.approx(float(seen.null.exp()), abs=0.1)
+        assert all(act.words == asking.sources[n].text[a:b] for act in drawn for n, a, b in act.places)
         _, support, found = own.read(QUESTION, asking.sources)
     assert float(seen.null.exp()) == pytest.approx(1 - support, abs=1e-4)  # as it serves
     best = policy.with_acts(encoded, [pairs.Act("x", ((found[0].source, found[0].start, found[0].end),), exact=True)])
@@ -83,20 +95,6 @@ def test_all_acts_of_a_question_have_probability_one_together(own):
     with torch.no_grad():
         chance = float(policy.chances(policy.look(own, arrays), arrays).exp())
     assert chance >= found[0].score * 0.99  # serving also gives shares to ends before their starts
-
-
-def test_the_divergence_is_what_sampling_says(own, tmp_path):
-    moved = copy.deepcopy(own)
-    tune(moved, [preference(OTHER, ONE)], PreferenceConfig(**SETTINGS), folder=tmp_path)
-    policy = SpanPolicy(own.encoder)
-    encoded = policy.encode(asked(preference(ONE, None), most=1))
-    torch.manual_seed(0)
-    drawn = policy.with_acts(encoded, policy.sample(moved, [encoded], 200)[0])
-    arrays = tensors(policy.collate([drawn])[0])
-    with torch.no_grad():
-        found = policy.compare(policy.look(moved, arrays), Reference(own).look(policy, arrays), arrays)
-    assert float(found.divergence) > 0.05
-    assert float(found.gain.mean()) == pytest.approx(float(found.divergence), abs=0.05)
 
 
 def test_a_thumb_down_moves_probability_to_the_words_beside(own, tmp_path):
@@ -112,6 +110,7 @@ def test_a_thumb_down_moves_probability_to_the_words_beside(own, tmp_path):
     assert tuned.figures["learnt"]["after"]["down_gain"] < -0.5
 
 
+@pytest.mark.slow  # two runs
 def test_a_choice_grows_its_margin_and_stays_near_the_reference(own, tmp_path):
     def chosen(most_kl: float) -> dict[str, float]:
         model, folder = copy.deepcopy(own), tmp_path / str(most_kl)
@@ -174,6 +173,7 @@ def test_a_bundles_preferences_are_read_and_a_wrong_line_is_named(tmp_path):
             read([path])
 
 
+@pytest.mark.slow  # three runs
 def test_a_run_that_was_stopped_ends_with_the_same_bits_and_refuses_other_preferences(own, tmp_path):
     rows = [preference(OTHER, ONE), preference(None, ONE, "How many keys?"), preference(OTHER, None, "Keys in winter?")]
     config = PreferenceConfig(**SETTINGS | {"steps": 6, "questions_per_step": 2, "checkpoint_every": 2})

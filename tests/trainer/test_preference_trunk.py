@@ -116,7 +116,7 @@ def test_reinforcement_raises_the_share_of_exact_quotations_within_its_limit(sta
     before = share_of_exact(model, start)
     assert 0.2 < before < 0.8
     config = rl.ReinforceConfig(
-        **SETTINGS, steps=12, peak_learning_rate=2e-3, most_kl=2.0, kl_weight=0.0, samples=6, weights={"quotation": 1.0}
+        **SETTINGS, steps=24, peak_learning_rate=7e-4, most_kl=2.0, kl_weight=0.0, samples=6, weights={"quotation": 1.0}
     )
     _, report = rl.learn(model, policy, tasks, config, folder=tmp_path / "free", held=tasks)
     assert share_of_exact(model, start) > max(0.9, before + 0.2)

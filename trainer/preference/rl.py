@@ -172,7 +172,7 @@ def learn(
     if not tasks:
         raise DataError(f"none of {len(asked)} rows fits the model's context; give shorter sources")
     reference = Reference(copy.deepcopy(model))
-    before = measure(policy, model, reference, held, config)
+    before = measure(policy, model, reference, held=held, config=config)
     named = ("weights", "samples", "questions_per_step", "sources", "spoken_tokens", "length", "kl_weight", "most_kl")
     identity = {
         "reference": fingerprint(model),
@@ -192,7 +192,7 @@ def learn(
     model.cpu()
     if checkpoint.read_state(last)["step"] < config.steps:
         return last, None
-    after = measure(policy, model, reference, held, config)
+    after = measure(policy, model, reference, held=held, config=config)
     return last, {"before": before, "after": after, "within_limit": after["kl"] <= config.most_kl}
 
 
@@ -203,7 +203,7 @@ def fingerprint_of(tasks: Sequence[Task]) -> str:
 
 @torch.no_grad()
 def measure(
-    policy: Policy, model: nn.Module, reference: Reference, held: Sequence[Task], config: ReinforceConfig
+    policy: Policy, model: nn.Module, reference: Reference, *, held: Sequence[Task], config: ReinforceConfig
 ) -> dict[str, float]:
     """Mean of each check over draws for held-out tasks, and the KL; the draws are seeded."""
     model.eval()
