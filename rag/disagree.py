@@ -159,12 +159,13 @@ def _subject(text: str) -> frozenset[str]:
 
 def _by_unit(text: str) -> dict[str, frozenset[str]]:
     """Values by unit; a number without one goes by the word after it or before it."""
+    units: dict[str, set[str]] = {}
+    for value, unit in figures(text):
+        units.setdefault(value, set()).add(unit)
     found: dict[str, set[str]] = {}
-    known = figures(text)
-    with_unit = {value for value, unit in known if unit}
-    for value, unit in known:
-        if unit or value not in with_unit:
-            found.setdefault(unit or _beside(text, value), set()).add(value)
+    for value, named in units.items():
+        money = next((unit for unit in sorted(named) if unit and unit in _MONEY), "")  # "$100 monthly" is money
+        found.setdefault(money or max(named) or _beside(text, value), set()).add(value)
     return {unit: frozenset(values) for unit, values in found.items()}
 
 
@@ -201,11 +202,9 @@ def _differ(one: _Said, other: _Said) -> bool:
     """Do they contradict in exactly one thing: a figure, a date, or whether it is so?"""
     if _years(one) and _years(other) and _years(one) != _years(other):
         return False  # each speaks of its own time
-    if one.days or other.days:
-        same = one.days == other.days
-        return (
-            bool(one.days and other.days) and not same and _loose(one) == _loose(other) and one.denied == other.denied
-        )
+    if one.days != other.days:
+        both = bool(one.days) and bool(other.days)
+        return both and _loose(one) == _loose(other) and one.denied == other.denied
     if one.figures.keys() != other.figures.keys():
         return False
     apart = [unit for unit in one.figures if one.figures[unit] != other.figures[unit]]

@@ -172,21 +172,32 @@ def _of_sentence(last: str, sentence: str, about: str) -> Verdict:
     wanted, said = topic(last) - _DEEDS, topic(sentence)
     missing = wanted - said - (topic(about) if len(wanted & said) > 0 else frozenset())
     verb = _main_verb(last)
-    if missing - ({verb} if verb in _PLAIN or _DEONTIC.search(sentence) else set()) or not wanted & said:
+    missing -= {verb} if verb in _PLAIN or _DEONTIC.search(sentence) else set()
+    if not wanted & said or (missing and not _holds_for_all(sentence, wanted)):
         return ""
     if _EXISTS.search(last):
-        return (
-            "No"
-            if _LACKS.search(sentence)
-            else "Yes"
-            if _HAS.search(sentence) and not _NEGATED.search(sentence)
-            else ""
-        )
+        has = _HAS.search(sentence) and not _NEGATED.search(sentence)
+        return "No" if _LACKS.search(sentence) else "Yes" if has else ""
     if _MAY.search(last):
         return _whether_one_may(last, sentence, wanted, verb)
     if _MUST.search(last):
         return _whether_one_must(last, sentence, wanted, verb)
     return _whether_it_is(sentence, wanted, said)
+
+
+def _holds_for_all(sentence: str, wanted: frozenset[str]) -> bool:
+    """Is it a rule that adds no word of its own, and forbids or obliges? What is forbidden is so in each case; what is
+    permitted or not needed may not be.
+    """
+    said = topic(re.sub(r"\([^)]*\)", "", sentence)) - _DEEDS - _ALL - _PLAIN
+    strict = _FORBIDS.search(sentence) or _OBLIGES.search(sentence)
+    return (
+        bool(strict)
+        and not _FREES.search(sentence)
+        and said <= wanted
+        and len(said) >= 2
+        and 2 * len(said) >= len(wanted)
+    )
 
 
 def _whether_one_may(last: str, sentence: str, wanted: frozenset[str], verb: str) -> Verdict:
@@ -199,11 +210,8 @@ def _whether_one_may(last: str, sentence: str, wanted: frozenset[str], verb: str
     if forbids and _speaks_of_asker(last, sentence[: forbids.start()], wanted, passive=_DEONTIC.search(sentence)):
         return "No" if len(_NEGATED.findall(sentence)) == 1 or _NEGATED.search(forbids.group()) is None else ""
     if permits and not _NEGATED.search(sentence):
-        return (
-            "Yes"
-            if _speaks_of_asker(last, sentence[: permits.start()], wanted, passive=_DEONTIC.search(sentence))
-            else ""
-        )
+        ours = _speaks_of_asker(last, sentence[: permits.start()], wanted, passive=_DEONTIC.search(sentence))
+        return "Yes" if ours else ""
     return ""
 
 
@@ -217,11 +225,8 @@ def _whether_one_must(last: str, sentence: str, wanted: frozenset[str], verb: st
         never = order is not None and order["never"] and verb and verb in topic(order["verb"])
         return "No" if never and "should" in last.lower() else ""
     if obliges:
-        return (
-            "Yes"
-            if _speaks_of_asker(last, sentence[: obliges.start()], wanted, passive=_DEONTIC.search(sentence))
-            else ""
-        )
+        ours = _speaks_of_asker(last, sentence[: obliges.start()], wanted, passive=_DEONTIC.search(sentence))
+        return "Yes" if ours else ""
     return "Yes" if order and verb and verb in topic(order["verb"]) else ""
 
 

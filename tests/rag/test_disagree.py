@@ -55,6 +55,12 @@ CONTRARY = [
     ("What may a hotel cost?", "A hotel room may cost up to $180.", "A hotel room may cost up to $210."),
     ("Until when must I book travel?", "Travel is booked by 1 March.", "Travel is booked by 15 March."),
     ("Is alcohol reimbursed?", "Alcohol at team dinners is reimbursed.", "Alcohol at team dinners is not reimbursed."),
+    (
+        "How large was the team?",
+        "In March 2024 the design team had 15 staff.",
+        "In March 2024 the design team had 18 staff.",
+    ),
+    ("What is the stipend?", "We offer a $100 monthly wellness stipend.", "We offer a $120 monthly wellness stipend."),
     ("How many bikes fit in the shed?", "The bicycle shed holds 24 bikes.", "The bicycle shed holds 40 bikes."),
     ("Who signs orders?", "Orders are signed by 2 managers.", "Orders are signed by 3 managers."),
     ("When does the canteen open?", "The canteen opens at 11:30.", "The canteen opens at 12:00."),

@@ -23,6 +23,12 @@ CERTAIN = [
     ("May I work abroad without a permit?", "You may not work abroad without a permit.", "No"),
     ("Can we accept gifts from vendors?", "Gifts from vendors are forbidden.", "No"),
     ("Can I get access before my first day?", "You cannot get access before the first day.", "No"),
+    (
+        "Can I use my personal ticket for a train that the company pays?",
+        "Do not use a personal ticket (PT) for trains.",
+        "No",
+    ),
+    ("May we accept gifts from a vendor at a fair?", "Gifts from vendors are forbidden.", "No"),
     # must
     ("Must employees sign the agreement?", "Employees must sign the agreement before the first day.", "Yes"),
     ("Do contributors need to sign an agreement?", "Contributors do not need to sign any agreement.", "No"),
@@ -73,6 +79,9 @@ UNDECIDED = [
     ("Is overtime paid?", "Overtime is not only paid on Sundays."),
     ("Can I skip the receipt?", "No, you do not need a receipt."),
     ("May I skip the weekly meeting at noon?", "Yes, you may come to the weekly meeting at noon."),
+    ("May we keep gifts from a vendor at a fair?", "You may keep gifts from vendors."),
+    ("Do I need a receipt for taxis at night?", "You do not need a receipt for taxis."),
+    ("Can I delete a message in the channel?", "Do not edit messages in the channel."),
     ("Can I travel?", "You do not need approval to travel."),
     ("Is overtime paid?", "Overtime is paid. Overtime is not paid."),
     ("Do candidates get paid for the test?", "Yes, we ask all candidates to take the test."),
