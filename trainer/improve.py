@@ -19,7 +19,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,7 @@ class Run:
         self.inputs += [files.sha256(wanted.replay)] if wanted.replay else []
         self.settings = asdict(config)
         self.note = wanted.work / "settled.json"
+        self.trunk = read_config(wanted.base).get("kind") == "trunk"  # then there is no stage behind `synthesise`
         self.settled = forecast.settled(self.note, config)
         self.config = replace(config, precision=self.settled["precision"])
 
@@ -135,17 +136,23 @@ class Run:
         """Check the bundle; say what the run will take."""
         found = bundles.unpack(self.wanted.file, self.wanted.base, self.wanted.work / "bundle")
         counts = {name: int(found.manifest["members"][name]["rows"]) for name in bundles.ALL}
+        judged, passages = counts["rows.train.jsonl"], counts["passages.train.jsonl"]
+        limit = "" if self.trunk else self.forecast(counts)
+        return f"bundle {found.id[:8]}: {judged} judged rows, {passages} passages to learn from{limit}"
+
+    def forecast(self, counts: Mapping[str, int]) -> str:
+        """Measure this machine; where the whole would take too long, the reader gets fewer steps, and this says so."""
         pace = forecast.measure(self.wanted.base, self.config, reading=self.settled["reading"])
         expected, steps = forecast.seconds(pace, counts, self.config)
         most = forecast.most_steps(expected, steps, self.config)
+        files.write_json(self.note, self.settled | {"most_steps": most})
         self.settled["most_steps"] = most
-        files.write_json(self.note, self.settled)
         self.course.forecast(expected)
-        judged, passages = counts["rows.train.jsonl"], counts["passages.train.jsonl"]
-        limit = (
-            f"; the reader gets {most} steps, for the budget is {self.config.most_minutes:g} minutes" if most else ""
+        return (
+            f"; the reader gets {most} steps of about {steps}, to end in {self.config.most_minutes:g} minutes"
+            if most
+            else ""
         )
-        return f"bundle {found.id[:8]}: {judged} judged rows, {passages} passages to learn from{limit}"
 
     def synthesise(self) -> str:
         """Questions from the documents."""
@@ -161,8 +168,9 @@ class Run:
             raise Skipped("the settings leave the retriever as it is")
         section, folder = self.wanted.sections.get("embedder", {}), self.fresh("retriever")
         return retriever.tune(
-            self.bundle, self.material, self.config, section=section, folder=folder, course=self.course
-        )
+            self.bundle, self.material, self.config,
+            section=section, folder=folder, earlier=self.wanted.base / "query", course=self.course,
+        )  # fmt: skip
 
     def reader(self) -> str:
         """Spans, evidence and refusals."""

@@ -122,6 +122,12 @@ def test_a_trunk_is_refused_with_the_commands_that_tune_one(tmp_path, base):
     with pytest.raises(RecipeError, match=r"--stop-after synthesise.*trainer finetune.*trainer evaluate"):
         improve.check(wanted)
     improve.check(replace(wanted, stop_after="synthesise"))
+    for name in ("model.safetensors", "tokenizer.json"):
+        (trunk / name).write_bytes(b"")
+    file = bundle(tmp_path / "b.zip", trunk, passages_train=passages(0, 2))
+    given = [str(file), "--base", str(trunk), "--out", str(tmp_path / "c"), "--set", "improve.precision=fp32"]
+    assert improve.main([*given, "--stop-after", "unpack"]) == 0
+    assert improve.main(given) == 1
     with pytest.raises(RecipeError, match="no stage 'gate'"):
         improve.check(replace(wanted, base=base, stop_after="gate"))
 
@@ -322,6 +328,19 @@ def test_points_of_the_loss_and_the_time_left_are_on_the_disk_while_a_stage_runs
         ("reader", 20, 40, 1.0),
     ]
     course.close()
+
+
+def test_points_that_a_stopped_run_noted_behind_its_last_save_are_not_there_twice(tmp_path):
+    for steps in ((1, 2, 3), (2, 3, 4)):  # the second goes on from step 1, which was saved
+        course = Course(tmp_path, ("reader",))
+        course.run(
+            "reader", f"k{steps}", lambda course=course, steps=steps: str([course.point(s, 4, 1.0) for s in steps])
+        )
+        course.close()
+        with (tmp_path / "progress.jsonl").open("a") as out:
+            out.write('{"stage": "rea')  # it died here
+    rows = (tmp_path / "progress.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in rows[:-1]] == [1, 2, 3, 4]
 
 
 def test_a_second_process_is_refused_in_the_same_folder(tmp_path):

@@ -63,17 +63,18 @@ def run(there: Path, out: str, *more: str) -> str:
     return said
 
 
-def interrupted(there: Path, out: str, *, at: int, by: signal.Signals, more: tuple[str, ...] = ()) -> int:
+def interrupted(there: Path, out: str, *, at: int, by: signal.Signals) -> int:
     """Start a run and send it a signal once the reader has passed a step; gives its exit code."""
     progress = there / f"{out}.work" / "progress.jsonl"
-    with started(there, out, *more) as process:
+    with started(there, out) as process:
         while process.poll() is None:
             rows = progress.read_text().splitlines() if progress.is_file() else []
             if any(json.loads(row)["step"] >= at for row in rows if '"reader"' in row and row.endswith("}")):
                 process.send_signal(by)
                 break
             time.sleep(0.02)
-        process.communicate(timeout=PATIENCE)
+        _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 1, told[-3000:]
     return process.returncode
 
 

@@ -94,6 +94,7 @@ class Course:
         self.stopped = False
         self.error: str | None = None
         self._writing = threading.Lock()
+        self._pointed = ""  # the stage whose points this process notes
         self._began = (0.0, 0.0)  # moment and progress at which this process took up the running stage
         self.write()
 
@@ -198,11 +199,28 @@ class Course:
         The steps are `of` of the stage's work, which has done `behind` of it before them.
         """
         running = next(stage for stage in self.stages if stage["status"] == "running")
+        if (
+            self._pointed != running["name"]
+        ):  # the first of this process: what a run before it noted from here on is past
+            self._pointed = running["name"]
+            self._forget(running["name"], step)
         self.at(behind + of * step / steps)
         row = {"stage": running["name"], "step": step, "steps": steps, "loss": round(loss, 5), "at": now()}
         with (self.work / "progress.jsonl").open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
         return self.stop.asked
+
+    def _forget(self, name: str, step: int) -> None:
+        """Drop the points of a stage from a step on, and what a killed run left of its last line."""
+        path, kept = self.work / "progress.jsonl", []
+        for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else ():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if row["stage"] != name or row["step"] < step:
+                kept.append(line + "\n")
+        files.write_text(path, "".join(kept))
 
     def forecast(self, seconds: dict[str, float]) -> None:
         """What the stages will take, as measured on this machine."""

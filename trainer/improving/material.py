@@ -134,7 +134,7 @@ def split(rows: Sequence[Row], config: ImproveConfig) -> tuple[list[Row], list[R
 
 def document(row: Row) -> str:
     """What a row is about, equal in every run."""
-    return str(row.about.get("document_id") or row.about.get("document") or row.row.sources[0][1])
+    return str(row.about.get("document") or row.row.sources[0][1])
 
 
 def question(row: Row) -> str:

@@ -21,6 +21,7 @@ import torch
 
 from trainer import embedder, files, recipe
 from trainer.embedder import LEAST_HELD, EmbedderConfig
+from trainer.errors import CheckpointError
 from trainer.improving.bundle import Bundle
 from trainer.improving.course import Course, Skipped
 from trainer.improving.material import PAIR, Material, Row, teaches
@@ -29,7 +30,7 @@ from trainer.machine import pick_device
 from trainer.retrieval import pairs, query_side, ranking
 from trainer.retrieval.pairs import Pair
 from trainer.retrieval.query_side import Side
-from trainer.retrieval.tuning import Rows, Tuning
+from trainer.retrieval.tuning import Rows, Tuning, worth
 from trainer.rows import in_context
 
 NEGATIVES = 4  # near misses of a question that are used
@@ -45,9 +46,10 @@ def tune(
     *,
     section: Mapping[str, Any],
     folder: Path,
+    earlier: Path,
     course: Course,
 ) -> str:
-    """Tune the query side in `folder`. Raises Skipped, Stopped."""
+    """Tune the query side in `folder`; `earlier` is the base's own, where it has one. Raises Skipped, Stopped."""
     found = {kind: pairs_of(rows) for kind, rows in material.pools.items()}
     dev = {kind: pairs_of(rows) for kind, rows in material.dev.items()}
     held = [*dev.get("judged", []), *dev.get("synthetic", [])]
@@ -81,11 +83,27 @@ def tune(
         raise Skipped(
             f"left as it is: on {len(held)} questions no part of the way gains for sure ({json.dumps(before)})"
         )
+    if earlier.is_dir() and (older := worth_of(earlier, tuning, settings)) >= worth(scores):
+        raise Skipped(
+            f"the base's own query side stays: nDCG@10 {100 * older:.2f}, a new one {100 * worth(scores):.2f}"
+        )
     embedder.write(recipe.Recipe("improve", Path(), folder, {}), tuning, alpha, scores)
     return (
         f"{alpha:g} of the way: of {len(held)} questions recall@5 {before['recall_at_5']} to {after['recall_at_5']}, "
         f"nDCG@10 {before['ndcg_at_10']} to {after['ndcg_at_10']}"
     )
+
+
+def worth_of(query: Path, tuning: Tuning, settings: EmbedderConfig) -> float:
+    """What an earlier query side is worth on the same dev questions; nothing where it was made by another method."""
+    side = Side(settings.base, method=settings.method, layers=settings.layers)
+    try:
+        query_side.read(query, side)
+    except CheckpointError:
+        return 0.0
+    vectors = side.embed([pair.question for pair in tuning.rows.held], bf16=tuning.bf16)
+    gold = tuning.passages.gold(tuning.rows.held)
+    return float(ranking.rank(vectors, tuning.passages.vectors, gold).ndcg.mean())
 
 
 def measure(
