@@ -174,7 +174,10 @@ def _points_outside(question: str) -> bool:
         sentence = re.split(r"[.!?]\s", before)
         if len(sentence) > 1 and any(word.part == "noun" for word in _words(" ".join(sentence[:-1]))):
             continue
-        said = [word for word in _words(before) if word.part in ("noun", "verb")]
+        words = _words(before)
+        if match.group().lower() == "that" and words and words[-1].part == "noun":
+            continue  # "the dividend that was declared": it means the noun before it
+        said = [word for word in words if word.part in ("noun", "verb")]
         if len(said) > {"one": 2}.get(match.group(), 1) and match.group() in ("its", "their", "his", "her", "one"):
             continue  # "How often does 18F bill its clients?"
         if len(stems(before)) < 3 or not _CLAUSE.search(before.rstrip(), 1):

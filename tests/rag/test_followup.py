@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def test_a_question_that_leans_on_the_one_before_carries_its_topic(question: str
     "question",
     [
         "How many vacation days does a part-time employee get per year?",
+        "On which day is the bonus that was promised in spring paid out?",
         "Where is the lactation room in the Chicago building located?",
         "I lost my laptop on the train and it holds customer data. Whom do I tell about it?",
     ],
@@ -199,3 +201,17 @@ def test_an_empty_change_leaves_the_rewrite_as_it_is(tmp_path: Path) -> None:
         library.add(tmp_path / "rules.txt")
         given = library.ask("And for contractors?", history=LEAVE, standalone="  ")
         assert given.standalone == "For contractors? (paid parental leave)"
+
+
+def test_full_questions_keep_their_own_subject_after_turns_about_something_else() -> None:
+    file = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "questions" / "filings.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    asked = [" ".join(row["question"].split()) for row in rows]
+    assert [standalone(question, []) for question in asked] == asked, "first questions"
+    dragged = [
+        question
+        for at, question in enumerate(asked)
+        for apart in (1, 7, 13)
+        if standalone(question, [Message(asked[at - apart], "The documents do not say.")]) != question
+    ]
+    assert len(dragged) <= 3, f"{len(dragged)} of {3 * len(asked)}: {dragged}"
