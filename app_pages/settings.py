@@ -140,7 +140,7 @@ def draw_risk(library: Library) -> None:
         "Share of the given answers that are wrong, by the share of questions refused",
     )
     rows = [(f"{threshold:.2f}", round(refused), round(wrong)) for threshold, refused, wrong in risk]
-    with st.expander("The numbers"):
+    with st.expander("The numbers", type="compact"):
         st.html(plots.table(("Least confidence", "Refused, %", "Wrong, %"), rows, "What each least confidence costs"))
 
 

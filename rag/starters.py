@@ -20,6 +20,9 @@ _NUMBERING = re.compile(
 _ASKS = re.compile(
     r"^(?:what|how|when|where|who|whom|whose|which|why|can|do|does|is|are|may|must|should|will)\b", re.IGNORECASE
 )
+_TELLS = re.compile(
+    r"^(?:what|how|when|where|who|why) (?:i|we|you|they|it|he|she|our|your|the|this|these)\b", re.IGNORECASE
+)
 _KINDS = re.compile(
     r"\b(?:handbook|policy|guide|manual|plan|code|agreement|report|rules|procedure|directory)$", re.IGNORECASE
 )
@@ -47,7 +50,13 @@ def _questions(title: str, text: str) -> Iterator[str]:
 
 
 def _is_question(name: str) -> bool:
-    return len(name.split()) > 2 and (name.endswith("?") or bool(_ASKS.match(name))) and not _how_to(name)
+    """Does it ask? "Where we are" tells.
+
+    >>> _is_question("Where we are"), _is_question("Who may apply"), _is_question("What is covered")
+    (False, True, True)
+    """
+    asks = name.endswith("?") or (_ASKS.match(name) is not None and not _TELLS.match(name))
+    return len(name.split()) > 2 and asks and not _how_to(name)
 
 
 def _how_to(name: str) -> bool:
