@@ -176,6 +176,14 @@ def test_counting_looks_at_the_whole_catalogue_and_cites_every_row(library: Libr
     assert answer.text.count("\n- ") == MANY + 1
 
 
+def test_every_passage_with_the_words_is_found_and_none_that_is_not_allowed(library: Library) -> None:
+    lexical = library._parts().lexical
+    everything = lexical.every("the zephyr report")
+    assert len(everything) == MANY + 1
+    assert lexical.every("the zephyr report", everything[3:5]) == everything[3:5]
+    assert lexical.every("the zephyr report", []) == []
+
+
 def test_what_a_person_may_not_read_is_not_counted(library: Library) -> None:
     question = "How many documents mention the zephyr report?"
     otto, mia = (asked(library, question, person=name) for name in ("otto", "mia"))
