@@ -31,7 +31,7 @@ from rag.catalogue import Catalogue, now
 from rag.errors import GroundlingError, ModelError, TooFew
 from rag.lock import WriterLock
 from rag.runs import Run
-from rag.stoppable import Stopped, stoppable
+from rag.stoppable import Stopped, shielded, stoppable
 
 if TYPE_CHECKING:
     from rag.bundle import Bundled
@@ -44,6 +44,7 @@ NOTED_EVERY_S = 1.0  # progress that nobody could follow is not written
 LOOK_S = 0.2  # between two looks at the training's process
 SAVES_WITHIN_S = 180.0  # how long it may take to finish a step and save
 ENDS_WITHIN_S = 20.0
+ANEW = "begun anew"
 PARTS = 3  # of the gate: people's questions, probes, general questions
 CHOOSING = "choosing"  # the stage that a lineage names for rows that chose among models and taught none
 STOPPED = 130  # the exit code of a process that was asked to stop
@@ -95,8 +96,9 @@ class Course:
         """Forget what was made: it may not be learnt from as it is."""
         log.info("begins anew: %s", why)
         runs.forget(self.folder, ("candidate", *runs.WORDS))
-        self.save(stages=[runs.blank(name) for name in runs.STAGES], bundle=None)
-        self._stage("export")["detail"] = why
+        self.state["stages"] = [runs.blank(name) for name in runs.STAGES]
+        self._stage("export")["detail"] = f"{ANEW}: {why}"
+        self.save(bundle=None)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
@@ -157,11 +159,13 @@ def _stages(library: Improvable, course: Course, base: Path) -> None:
     for _ in range(TRIES):
         if why := _spoilt(library, course, base):
             course.begin_anew(why)
-        if not (course.is_done("export") and (course.folder / "bundle.zip").is_file()):
+        made = course.is_done("train") and (course.folder / "candidate" / "config.json").is_file()
+        fitted = made and course.is_done("calibrate")
+        if not fitted and not (course.is_done("export") and (course.folder / "bundle.zip").is_file()):
             _export(library, course, base)
-        if not (course.is_done("train") and (course.folder / "candidate" / "config.json").is_file()):
+        if not made:
             _train(course, base)
-        if not course.is_done("calibrate"):
+        if not fitted:
             _calibrate(library, course)
         if not _spoilt(library, course, base):
             break
@@ -179,7 +183,8 @@ def _spoilt(library: Improvable, course: Course, base: Path) -> str:
     made = course.state.get("bundle")
     if not made:
         return ""
-    if gone := bundle.taken_back(library._catalogue, made["id"]):
+    learnt = runs.read(course.folder / "candidate" / "lineage.json").get("bundle", made["id"])
+    if gone := sum(bundle.taken_back(library._catalogue, each) for each in {made["id"], learnt}):
         return f"{gone} of what it learnt from was removed, closed or withdrawn since"
     if made["base"] != bundle.base_model(base)["fingerprint"]:
         return "another model answers now than the one it was to improve"
@@ -191,7 +196,8 @@ def _export(library: Improvable, course: Course, base: Path) -> None:
         made = library.bundle(course.folder / "bundle.zip", person=course.asked.person)
         rows = sum(count for member, count in made.rows.items() if member.startswith(("rows", "preferences")))
         passages = made.rows.get("passages.train.jsonl", 0)
-        stage["detail"] = f"{made.judgements} judgements in {rows} rows, {passages} passages to learn from"
+        anew = f"; {stage['detail']}" if stage["detail"].startswith(ANEW) else ""
+        stage["detail"] = f"{made.judgements} judgements in {rows} rows, {passages} passages to learn from{anew}"
         course.state["bundle"] = {"id": made.id, "base": bundle.base_model(base)["fingerprint"], **made.rows}
 
 
@@ -255,7 +261,8 @@ def _calibrate(library: Improvable, course: Course) -> None:
         except TooFew as why:
             stage.update(status="skipped", detail=f"{why}; it keeps what the training fitted")
         else:
-            calibrate.write(folder, fitted)
+            with shielded():  # config and checksums change together
+                calibrate.write(folder, fitted)
             stage["detail"] = str(fitted["confidence_fit"]["how"])
 
 

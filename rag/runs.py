@@ -222,10 +222,10 @@ class Runs:
             if run is None:
                 raise NotFound("no improvement was started here yet. Start one: rag improve")
             self._refuse_second()
-            if not run.resumable and again is None:
+            if run.status == "promoted" or (not run.resumable and again is None):
                 raise SettingsError(
-                    f"improvement {run.number} was {run.status}: nothing is left to do. Do a stage again with "
-                    "--from gate, or start anew: rag improve"
+                    f"improvement {run.number} was {run.status}: nothing is left to do. Start anew: rag improve"
+                    + (", or compare it again with --from gate" if run.status == "refused" else "")
                 )
             state = read(run.folder / "state.json")
             first = STAGES.index(again) if again else len(STAGES)
