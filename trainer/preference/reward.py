@@ -97,11 +97,15 @@ class RewardModel(nn.Module):
     def rewards(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         """How good each answer to its prompt is. No unit: compare within a prompt."""
         self.eval()
-        device, found = next(self.parameters()).device, []
-        for at in range(0, len(texts), AT_ONCE):
-            arrays = padded([self.tokens(*text) for text in texts[at : at + AT_ONCE]])
+        device, found = next(self.parameters()).device, [0.0] * len(texts)
+        ready = [self.tokens(*text) for text in texts]
+        order = sorted(range(len(ready)), key=lambda i: len(ready[i][0]))  # like lengths together: little padding
+        for at in range(0, len(order), AT_ONCE):
+            part = order[at : at + AT_ONCE]
+            arrays = padded([ready[i] for i in part])
             tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
-            found += self(**tensors).tolist()
+            for i, value in zip(part, self(**tensors).tolist(), strict=True):
+                found[i] = value
         return found
 
     def export(self, folder: Path, about: Mapping[str, Any], tokenizer: Path) -> None:
