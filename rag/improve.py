@@ -104,7 +104,8 @@ class Course:
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
         """Around the work of a stage; `detail` of what is given says in words what became of it."""
         stage = self._stage(name)
-        stage.update(status="running", began=now(), ended=None, seconds=None)
+        stage.update(status="running", began=now(), ended=None, seconds=None, progress=0.0)
+        stage["detail"] = stage["detail"] if stage["detail"].startswith(ANEW) else ""  # of an earlier try
         self.save()
         began = time.monotonic()
         try:
@@ -196,7 +197,7 @@ def _export(library: Improvable, course: Course, base: Path) -> None:
         made = library.bundle(course.folder / "bundle.zip", person=course.asked.person)
         rows = sum(count for member, count in made.rows.items() if member.startswith(("rows", "preferences")))
         passages = made.rows.get("passages.train.jsonl", 0)
-        anew = f"; {stage['detail']}" if stage["detail"].startswith(ANEW) else ""
+        anew = f"; {stage['detail']}" if stage["detail"] else ""
         stage["detail"] = f"{made.judgements} judgements in {rows} rows, {passages} passages to learn from{anew}"
         course.state["bundle"] = {"id": made.id, "base": bundle.base_model(base)["fingerprint"], **made.rows}
 
