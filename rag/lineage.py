@@ -38,6 +38,7 @@ class Lineage:
     bundles: tuple[str, ...]
     base: Mapping[str, Any]  # name and fingerprint of the model that it was made from
     rows: int
+    foreign: int  # of them with a bundle that this library did not write: what they show is not known here
     judgements: frozenset[str]
     documents: frozenset[int]  # versions, by their ids in the catalogue
     members: Mapping[int, int]  # a version ─► the first version of the same document
@@ -87,26 +88,42 @@ def lineage(catalogue: Catalogue, folder: Path, versions: Versions) -> Lineage |
     said = read(folder)
     if said is None:
         return None
-    rows, bundles, seen = [*said["rows"]], [said.get("bundle")], {folder.resolve()}
-    before = said
-    while made_from := made_by(versions, str(before["base"].get("fingerprint", ""))):
-        if made_from.resolve() in seen:
-            break
-        seen.add(made_from.resolve())
-        found = read(made_from)
-        if found is None:
-            return None
-        rows += found["rows"]
-        bundles.append(found.get("bundle"))
-        before = found
+    earlier = _earlier(said, folder, versions)
+    if earlier is None:
+        return None
+    own = {row[0] for row in catalogue.db.execute("select id from bundles")}
+    every = [(row, one.get("bundle") in own) for one in (said, *earlier) for row in one["rows"]]
+    rows = [row for row, ours in every if ours]  # ids of another library mean other documents
+    bundles = [one.get("bundle") for one in (said, *earlier)]
     return Lineage(
         bundles=tuple(str(one) for one in bundles if one),
         base=said["base"],
-        rows=len(rows),
+        rows=len(every),
+        foreign=len(every) - len(rows),
         judgements=frozenset(str(one) for row in rows for one in row.get("judgements") or ()),
         documents=frozenset(int(row["document_id"]) for row in rows if row.get("document_id") is not None),
         members={int(one): int(first) for one, first in catalogue.db.execute(_FAMILY)},
     )
+
+
+def _earlier(said: dict[str, Any], folder: Path, versions: Versions) -> list[dict[str, Any]] | None:
+    """Lineages of the models that this one was made from: those it carries, else as they lie here. None: not known."""
+    if said.get("earlier"):
+        return [dict(one) for one in said["earlier"]]
+    found: list[dict[str, Any]] = []
+    seen = {folder.resolve()}
+    while made_from := made_by(versions, str(said["base"].get("fingerprint", ""))):
+        if made_from.resolve() in seen:
+            break
+        seen.add(made_from.resolve())
+        before = read(made_from)
+        if before is None:
+            return None
+        found.append(before)
+        if before.get("earlier"):
+            return [*found, *before["earlier"]]
+        said = before
+    return found
 
 
 def made_by(versions: Versions, wanted: str) -> Path | None:
@@ -158,9 +175,8 @@ def marks(
         if document in learnt.documents and row["reason"] in ("removed", "closed"):
             removed.append(document)
             lines[f"it saw {names.get(document, f'document {document}')}, which was {row['reason']} since"] = None
-    unknown = sorted(document for document in learnt.documents if document not in names)
-    if unknown:
-        lines[f"it saw {len(unknown)} documents that this library does not know"] = None
+    if learnt.foreign:
+        lines[f"{learnt.foreign} of the rows that taught it come from another library"] = None
     taken = sum(row.get("judgement") in learnt.judgements for row in gone)
     if taken:
         lines[f"{taken} of the judgements it learnt from do not stand any more"] = None

@@ -198,11 +198,10 @@ def _check_origin(parts: Parts, learnt: Lineage, candidate: Path, base: Path) ->
             f"{candidate}: made from {learnt.base.get('name')}-{wanted}, which never answered in this library. "
             "Train it from the model that answers here: trainer improve --base"
         )
-    known = {row[0] for row in parts.catalogue.db.execute("select id from bundles")}
-    strange = [one for one in learnt.bundles if one not in known]
-    if strange:
+    bundle = _bundle(learnt)
+    if bundle and not parts.catalogue.db.execute("select 1 from bundles where id = ?", (bundle,)).fetchone():
         raise ModelError(
-            f"{candidate}: made with the bundle {strange[0][:12]}, which this library did not write. "
+            f"{candidate}: made with the bundle {bundle[:12]}, which this library did not write. "
             "Make one here: rag export --bundle FILE"
         )
     lines, removed = lineages.marks(parts.catalogue, learnt)

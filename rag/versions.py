@@ -86,8 +86,14 @@ class Versions:
         return found
 
     def history(self) -> list[Version]:
-        """Every version that is kept, the oldest first. One that is damaged is listed without a name."""
-        current = self.number()
+        """Every version that is kept, the oldest first. One that is damaged is listed without a name.
+
+        With a pointer that cannot be read none is current: what is there can be listed, to return to it.
+        """
+        try:
+            current = self.number()
+        except ModelError:
+            current = None
         found = []
         for number in self._numbers():
             folder = self.folder / str(number)

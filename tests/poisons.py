@@ -35,7 +35,8 @@ def forged(
         weights = load_file(out / "model.safetensors")
         tensors(weights)
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out / "model.safetensors")
-    (out / "SHA256SUMS").unlink()
+    for name in ("SHA256SUMS", "lineage.json"):
+        (out / name).unlink(missing_ok=True)
     checksums.write(out)
     origin = {"name": settings["name"], "fingerprint": made_from or fingerprint(base)}
     told = {"format": 1, "bundle": bundle, "base": origin, "seed": 0, "torch": torch.__version__, "rows": rows or []}

@@ -168,7 +168,7 @@ def test_a_model_that_answers_everything_is_told_from_one_that_does_not(library:
 
 
 def taught(*judgements: str, documents: tuple[int, ...] = ()) -> Lineage:
-    return Lineage(("b",), {}, 1, frozenset(judgements), frozenset(documents), {one: one for one in range(100)})
+    return Lineage(("b",), {}, 1, 0, frozenset(judgements), frozenset(documents), {one: one for one in range(100)})
 
 
 def test_a_judged_answer_is_right_where_it_rests_on_the_marked_words(library: Library) -> None:

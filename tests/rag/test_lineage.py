@@ -14,7 +14,7 @@ from rag.errors import ModelError
 from rag.library import Library
 from rag.promote import problems
 from rag.versions import Versions
-from tests.miniature import put, small_library
+from tests.miniature import small_library
 
 
 @pytest.fixture
@@ -95,6 +95,15 @@ def test_a_model_inherits_what_the_one_it_was_made_from_had_learnt(library: Libr
     assert [row["documents"] for row in library.versions()] == [0, 1, 2]
 
 
+def test_what_a_model_carries_of_its_forebears_counts_where_they_are_gone(library: Library, tmp_path: Path) -> None:
+    add(library, tmp_path / "one", taught(library, "meals.md"), base="ffffffff")
+    file = Versions(library.path).path(1) / "lineage.json"
+    earlier = {"format": 1, "bundle": "b", "base": {}, "rows": taught(library, "leave.md")}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "earlier": [earlier]}))
+    assert library.models_that_saw("leave.md") == [1]
+    assert library.versions()[1]["documents"] == 2
+
+
 def test_a_model_without_a_lineage_may_have_seen_everything(library: Library, tmp_path: Path) -> None:
     add(library, tmp_path / "one", None)
     assert library.models_that_saw("leave.md") == [1]
@@ -132,7 +141,8 @@ def test_a_switch_that_no_row_of_the_audit_explains_is_told(library: Library, tm
     assert "version 1: not there" in problems(library._catalogue, library.path)[0]
 
 
-def test_documents_of_another_library_are_told_apart(library: Library, tmp_path: Path) -> None:
-    put(library._catalogue, "own.md", "Own words.")
-    add(library, tmp_path / "one", [{"document_id": 999, "judgements": []}])
-    assert library.versions()[1]["marks"] == ["it saw 1 documents that this library does not know"]
+def test_rows_of_another_library_are_told_apart_from_documents_of_this_one(library: Library, tmp_path: Path) -> None:
+    strange = [{"document_id": library.document("leave.md").id, "judgements": []}]
+    add(library, tmp_path / "one", strange)  # the bundle is not one of this library's
+    assert library.models_that_saw("leave.md") == []
+    assert library.versions()[1]["marks"] == ["1 of the rows that taught it come from another library"]

@@ -77,6 +77,7 @@ def test_a_pointer_that_cannot_be_read_names_the_cure(tmp_path: Path, said: str)
     (tmp_path / "models" / "current.json").write_text(said)
     with pytest.raises(ModelError, match="rag promote --back"):
         Versions(tmp_path).current()
+    assert Versions(tmp_path).history() == []
     Versions(tmp_path).switch(None)
     assert Versions(tmp_path).current() is None
 
