@@ -39,6 +39,7 @@ from trainer.scoring.calibrate import fit_brevity, fit_refusal
 
 WINDOW = 40  # steps whose questions are sorted by length together
 CHUNK = 12  # pairs computed at a time
+EVEN = 32  # tokens that lengths are rounded up to: with every length there is, memory is torn to pieces and grows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +215,7 @@ def in_chunks(model: Any, ids: Tensor, mask: Tensor, kinds: Tensor) -> tuple[Ten
     order = lengths.argsort()
     parts = []
     for chosen in torch.split(order, CHUNK):
-        longest = int(lengths[chosen].max())
+        longest = min(time, -(-int(lengths[chosen].max()) // EVEN) * EVEN)
         start, end, evidence = model(ids[chosen, :longest], mask[chosen, :longest], kinds[chosen, :longest])
         room = (0, time - longest)
         parts.append((functional.pad(start, room, value=-1e4), functional.pad(end, room, value=-1e4), evidence))

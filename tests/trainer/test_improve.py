@@ -201,13 +201,16 @@ def test_without_judgements_or_questions_there_is_nothing_to_learn(tmp_path, bas
 def test_a_step_holds_each_kind_by_its_share_and_every_row_once_before_any_again(tmp_path, base):
     encoder = EncoderReader.from_folder(base).encoder
     learnt = gather(unpacked(tmp_path, base, rows_train=judged(0, 30)), None, ImproveConfig(), None)
-    config = ImproveConfig(questions_per_step=7)
+    config = ImproveConfig(questions_per_step=10, shares={"judged": 0.6, "replay": 0.4})
     mixed = mixing.Mixed(tuning.plain(learnt.pools), encoder, config)
-    assert mixed.quota == {"judged": 4, "replay": 3}
-    one, again = mixed.step(3)[0], mixed.step(3)[0]
-    assert all((one.arrays[name] == again.arrays[name]).all() for name in one.arrays)
-    assert one.counts["rank"] == 7
-    assert mixing.steps_of(config, learnt.pools, mixed.quota) == max(40, round(len(learnt.pools["judged"]) * 6 / 4))
+    assert mixed.quota == {"judged": 6, "replay": 4}
+    one, again = mixed.step(3), mixed.step(3)
+    for batch, same in zip(one, again, strict=True):
+        assert all((batch.arrays[name] == same.arrays[name]).all() for name in batch.arrays)
+    assert [batch.counts["rank"] for batch in one] == [7, 3]  # in pieces, which memory bears
+    assert mixing.steps_of(config, learnt.pools, mixed.quota) == max(
+        40, round(len(learnt.pools["judged"]) * config.epochs / 6)
+    )
 
 
 def test_rows_that_nothing_answers_show_other_passages_each_time(base):

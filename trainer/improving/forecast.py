@@ -70,7 +70,7 @@ def measure(base: Path, config: ImproveConfig, *, reading: str) -> Pace:
         for row in rows:
             model.read(row.question, [Source(*source) for source in row.sources])
         spent.append((middle - began, time.monotonic() - middle))
-    questions = float(batch[0].counts["rank"])
+    questions = sum(each.counts["rank"] for each in batch)
     learnt, read = (min(times) for times in zip(*spent, strict=True))
     return Pace(learnt / questions, read / len(rows))
 

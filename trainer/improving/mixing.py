@@ -12,14 +12,17 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from trainer.encoder import Encoder
 from trainer.improving.settings import ImproveConfig, quota
 from trainer.loop import Batch
-from trainer.reader import Pair, PairBatches, ReaderConfig, collate
+from trainer.reader import EVEN, Pair, PairBatches, ReaderConfig, collate
 from trainer.retrieval.contrast import drawn
 from trainer.rows import ReadingRow
 
 AT_ONCE = 16  # questions of a batch that chooses
+QUESTIONS = 7  # of a micro-batch that teaches: about a gigabyte is kept for its way back
 
 
 class Shown:
@@ -51,17 +54,24 @@ class Mixed:
         self.sizes = {kind: len(rows) for kind, rows in pools.items()}
         self.quota = quota(config.shares, self.sizes, config.questions_per_step)
         self.shown = {kind: Shown(rows, encoder, config) for kind, rows in pools.items()}
+        self.longest = min(config.length, encoder.config.positions)
 
     def step(self, number: int) -> Sequence[Batch]:
-        """The one micro-batch of a step."""
+        """The micro-batches of a step: what a pass keeps for its way back grows with them, its gradient does not."""
         chance = random.Random(f"{self.config.seed}/{number}")
         asked = [
             (kind, place)
             for kind, count in self.quota.items()
             for place in drawn(self.sizes[kind], count, number, seed=self.config.seed)
         ]
-        pairs = [pair for at, (kind, place) in enumerate(asked) for pair in self.shown[kind].of(place, at, chance)]
-        return [collate(pairs, self.config.miss_weight)]
+        chance.shuffle(asked)
+        batches = []
+        for start in range(0, len(asked), QUESTIONS):
+            some = enumerate(asked[start : start + QUESTIONS])
+            pairs = [pair for at, (kind, place) in some for pair in self.shown[kind].of(place, at, chance)]
+            if pairs:  # none where every answer was cut off
+                batches.append(even(collate(pairs, self.config.miss_weight), self.longest))
+        return batches
 
 
 class Held:
@@ -74,11 +84,20 @@ class Held:
             places = range(start, min(start + AT_ONCE, len(rows)))
             pairs = [pair for at, place in enumerate(places) for pair in shown.of(place, at, chance)]
             if pairs:
-                self.batches.append(collate(pairs, config.miss_weight))
+                longest = min(config.length, encoder.config.positions)
+                self.batches.append(even(collate(pairs, config.miss_weight), longest))
 
     def step(self, number: int) -> Sequence[Batch]:  # noqa: ARG002 (always the same)
         """All of them."""
         return self.batches
+
+
+def even(batch: Batch, longest: int) -> Batch:
+    """The same batch, padded to a length that many batches share, where the model has places for it."""
+    time = batch.arrays["ids"].shape[1]
+    more = max(0, min(-(-time // EVEN) * EVEN, longest) - time)
+    wide = {name: np.pad(batch.arrays[name], ((0, 0), (0, more))) for name in ("ids", "kinds", "mask")}
+    return batch._replace(arrays=batch.arrays | wide)
 
 
 def steps_of(config: ImproveConfig, pools: Mapping[str, Sequence[object]], per_step: Mapping[str, int]) -> int:
