@@ -80,7 +80,7 @@ def test_a_question_file_is_measured_and_a_wrong_row_leads_to_its_passages(brows
 def test_a_measurement_is_stopped_and_keeps_what_was_asked(browser: Browser, server: Server) -> None:
     page = window(browser, server, "/quality", width=390)
     measure(page, "many.jsonl", [{**ROWS[0], "question": f"{ROWS[0]['question']} ({n})"} for n in range(150)])
-    expect(page.get_by_role("progressbar")).to_contain_text("asked")  # the first answers are there
+    expect(page.get_by_test_id("stProgress")).to_contain_text("asked")  # the first answers are there
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".gl-quiet", has_text="stopped early")).to_be_visible()
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
