@@ -88,6 +88,7 @@ def test_checks_tell_exact_quotations_right_citations_and_refusals_apart(words):
     assert worth([asking], [[exact, altered]], weights, lambda texts: [0.0, 4.0][: len(texts)]) == [[2, 3]]
 
 
+@pytest.mark.slow  # a trunk is taught first
 def test_what_a_trunk_speaks_is_as_likely_as_its_tokens_one_by_one(start, words):
     model, policy, tasks, encoded = start
     arrays = tensors(policy.collate(encoded[:2])[0])
