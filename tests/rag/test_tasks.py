@@ -10,7 +10,7 @@ import pytest
 
 from rag.answer import REFUSAL
 from rag.library import Library
-from rag.tasks import Task, recognise
+from rag.tasks import Desk, Task, recognise
 from rag.types import Answer, Done, Found, Quoted, Searching, Text
 from tests.miniature import small_library
 
@@ -206,6 +206,15 @@ def test_words_apart_from_one_another_are_no_mention(library: Library) -> None:
         f"None of {MANY + 7} documents mentions “report zephyr”. "
         f"{MANY + 1} documents have its words apart from one another."
     )
+
+
+def test_a_mention_is_the_word_itself_in_singular_or_plural(library: Library) -> None:
+    parts = library._parts()
+    assert parts.reader is not None
+    text = "Compiled by a compiler, two compilers and a non-compiler; our policies say: one policy. IT has it."
+    desk = Desk(parts, parts.reader, [])
+    said = [[text[slice(*place)] for place in desk.mentions(term, text)] for term in ("compiler", "policy", "IT")]
+    assert said == [["compiler", "compilers"], ["policies", "policy"], ["IT"]]
 
 
 def test_documents_of_a_kind_are_those_called_so(library: Library) -> None:
