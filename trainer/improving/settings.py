@@ -53,6 +53,7 @@ class ImproveConfig(LoopConfig):
     evaluate_every: int = 20
     log_every: int = 5
     keep: int = 1
+    looks_without_gain: int = 3  # at the dev rows before the reader's tuning ends; 0: to the last step
 
     def __post_init__(self) -> None:
         super().__post_init__()

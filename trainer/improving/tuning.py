@@ -75,7 +75,7 @@ def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path,
             folder=folder,
             identity=identity,
             held=held,
-            each=lambda step, loss: course.point(step, steps, loss),
+            each=lambda step, loss: course.point(step, steps, loss) or is_over(folder, step, config),
         )
     state = checkpoint.read_state(last)
     best = checkpoint.best(folder) or last
@@ -88,6 +88,14 @@ def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path,
     save(model, out)
     files.write_json(folder / "chosen.json", chosen)
     return Tuned(out, chosen)
+
+
+def is_over(folder: Path, step: int, config: ImproveConfig) -> bool:
+    """Whether the last looks at the dev rows brought nothing; what is best so far stands in the newest checkpoint."""
+    newest = checkpoint.latest(folder) if config.looks_without_gain else None
+    best = checkpoint.read_state(newest).get("best", {}) if newest else {}
+    patience = config.looks_without_gain * config.evaluate_every
+    return best.get("by") == "held-out loss" and step - int(best["step"]) > patience
 
 
 @torch.no_grad()
