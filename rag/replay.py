@@ -91,6 +91,7 @@ def replay(parts: Parts, answer_id: str, *, base: Path | None = None) -> Replaye
         events = answer(
             then, asked["question"], history=history, collection=asked["collection"], person=person,
             purpose="replayed", recall=asked.get("remembered", ()), found=hits,
+            standalone=asked["standalone"],
         )  # fmt: skip
         now = next(event.answer for event in events if isinstance(event, Done))
         made_with = parts.audit.load(now.answer_id).get("made_with", {})
@@ -180,17 +181,20 @@ def _as_then(parts: Parts, asked: Mapping[str, Any], base: Path | None) -> Itera
     settings = parts.settings.but(**asked["settings"])
     then = replace(parts, settings=settings, speaker=None)
     folder = recorded_model(parts, base, str(asked["model"])) if base is not None else None
-    differs = made.get("precision") not in (None, getattr(parts.reader, "precision", None))
+    computed = {"precision": parts.reader, "embedder_precision": parts.embedder}
+    differs = any(made.get(key) not in (None, getattr(part, "precision", None)) for key, part in computed.items())
     if folder is None and not differs:
         yield then
         return
-    from rag.embed import open_embedder
+    from rag.embed import NAME, MiniLM, open_embedder
     from rag.read import open_reader
 
     folder = folder or parts.settings.model
     with _threads(made.get("threads")):
         reader: Reader = open_reader(folder, precision=made.get("precision"))
-        embedder: Embedder = open_embedder(settings.but(model=folder), base=parts.embedder)
+        wanted = made.get("embedder_precision") if settings.embedder == NAME else None
+        own = parts.embedder if wanted is None else MiniLM(precision=wanted)
+        embedder: Embedder = open_embedder(settings.but(model=folder), base=own)
         yield replace(then, reader=reader, embedder=embedder, settings=settings.but(model=folder))
 
 

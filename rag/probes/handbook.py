@@ -269,7 +269,7 @@ Every employee applies for a higher post with the works board.
 With whom does ... apply for a higher post
 
 Complaints
-Every employee brings a complaint to the ombudswoman Ines Varga.
+Every employee brings a complaint to the ombudswoman Irina Varga.
 To whom does ... bring a complaint
 
 Work shoes
