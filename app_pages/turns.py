@@ -71,9 +71,9 @@ def _draw_understanding(question: str, understood: str, number: int, pressed: Pr
     """Let a person put in other words how a follow-up is understood, and ask it so."""
     with (
         st.popover("Not what you meant?", key=f"meant-{number}", type="tertiary", icon=":material/edit:"),
-        st.form(f"understanding-{number}", border=False, enter_to_submit=True),
+        st.form(f"understanding-{number}", border=False),
     ):
-        meant = st.text_input("Ask it as", understood, key=f"understood-{number}", max_chars=LONGEST)
+        meant = st.text_area("Ask it as", understood, key=f"understood-{number}", max_chars=LONGEST, height="content")
         with st.container(horizontal=True, key=f"understanding-buttons-{number}"):
             if st.form_submit_button("Ask like this", key=f"ask-understood-{number}", type="primary") and meant.strip():
                 pressed.again, pressed.standalone = number, meant.strip()

@@ -192,8 +192,8 @@ def test_a_follow_up_shows_how_it_was_understood(page: AppTest) -> None:
     turns = library().conversation(page.query_params["c"]).turns
     assert turns[1]["standalone"] != turns[1]["question"]
     assert f"Understood as: {turns[1]['standalone']}" in words(page)
-    assert not [field for field in page.text_input if field.key == "understood-0"], "a first question was not rewritten"
-    page.text_input(key="understood-1").set_value("How many days of annual leave can be carried over?")
+    assert not [field for field in page.text_area if field.key == "understood-0"], "a first question was not rewritten"
+    page.text_area(key="understood-1").set_value("How many days of annual leave can be carried over?")
     press(page, "ask-understood-1")
     turns = library().conversation(page.query_params["c"]).turns
     assert [turn["question"] for turn in turns[1:]] == ["And how many can be carried over?"] * 2
