@@ -26,7 +26,8 @@ def draw(report: Mapping[str, Any], *, place: str) -> None:
     figures = report.get("figures", ())
     if figures:
         with st.expander("The figures", key=f"gate-figures-{place}", type="compact", expanded=True):
-            st.html(plots.table(HEADINGS, [row(figure) for figure in figures], said_of(report)))
+            table = plots.table(HEADINGS, [row(figure) for figure in figures], said_of(report))
+            st.html(f'<div class="gl-wide">{table}</div>')
     if changed := report.get("changed", ()):
         better = sum(one["to"] == "right" for one in changed)
         words = f"Of people’s questions {len(changed)} end otherwise: {better} of them right now."
