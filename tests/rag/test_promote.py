@@ -265,12 +265,12 @@ def lineage_of(folder: Path, **changes: object) -> None:
     ],
 )
 def test_a_folder_that_cannot_be_measured_is_refused_in_one_line(
-    spoil, said: str, probed: Probed, tmp_path: Path
+    spoil, said: str, library: Library, tmp_path: Path
 ) -> None:
     candidate = poisons.forged(BASE, tmp_path / "candidate")
     spoil(candidate)
     with pytest.raises(ModelError) as refused:
-        examine(probed.library._parts(), candidate, base=BASE)
+        examine(library._parts(), candidate, base=BASE)
     assert said in str(refused.value)
     assert str(candidate) in str(refused.value)
     assert "\n" not in str(refused.value)
