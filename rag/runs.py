@@ -334,7 +334,7 @@ def _with_steps(folder: Path, stage: Mapping[str, Any], going_on: bool) -> dict[
     """A stage as it stands; the training tells its own steps."""
     seen = dict(stage)
     if stage["name"] == "train":
-        inner = read(work_folder(folder) / "state.json") or read(folder / "train.json")
+        inner = read(work_folder(folder) / "state.json") or read(folder / "steps.json")
         seen["stages"] = [dict(one) for one in inner.get("stages", ())]
         if stage["status"] == "running" and seen["stages"]:
             seen |= summed(seen["stages"])
@@ -356,7 +356,7 @@ def summed(steps: list[dict[str, Any]]) -> dict[str, Any]:
 def tidy(folder: Path) -> None:
     """Forget what a run worked with, and keep what it said: its stages, its loss curves, its outcome."""
     work = work_folder(folder)
-    for source, kept in (("progress.jsonl", "progress.jsonl"), ("state.json", "train.json")):
+    for source, kept in (("progress.jsonl", "progress.jsonl"), ("state.json", "steps.json")):
         if (work / source).is_file():
             (work / source).replace(folder / kept)
     forget(folder, WORDS)
