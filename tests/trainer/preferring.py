@@ -33,7 +33,7 @@ def undecided(folder: Path, asking: Asked, *, most: int = 400) -> EncoderReader:
     arrays = tensors(policy.collate([policy.encode(asking)])[0])
     optimiser = torch.optim.AdamW(reader.parameters(), lr=1e-2)
     wanted = 0.9 / len(asking.acts)
-    for _ in range(most):  # the tokenizer's library breaks ties by chance, so each process begins elsewhere
+    for _ in range(most):
         optimiser.zero_grad()
         chances = policy.chances(policy.look(reader, arrays), arrays)
         if bool((chances.detach().exp() > wanted).all()):
