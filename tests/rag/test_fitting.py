@@ -24,7 +24,7 @@ def questions(count: int, *, decides: int = LIKENESS) -> list[Question]:
 
 
 def test_the_witness_that_is_right_gets_the_weight() -> None:
-    weights = order_weights(questions(60))
+    weights = order_weights(questions(30))
     assert max(weights, key=lambda name: weights[name]) == "likeness"
     assert weights["likeness"] > 5 * max(abs(w) for name, w in weights.items() if name != "likeness")
 
@@ -32,7 +32,7 @@ def test_the_witness_that_is_right_gets_the_weight() -> None:
 def test_few_questions_leave_given_weights_almost_where_they_were() -> None:
     given = dict.fromkeys(WEIGHTS, 1.0)
     few = order_weights(questions(2), near=given, ridge=10.0)
-    many = order_weights(questions(200), near=given, ridge=10.0)
+    many = order_weights(questions(60), near=given, ridge=10.0)
     assert max(abs(few[name] - 1) for name in WEIGHTS) < 0.3
     assert many["likeness"] > few["likeness"] + 0.5
 
