@@ -99,7 +99,7 @@ def speed() -> str:
         f"Speed over {found['passages']:,} passages, {found['passages_read_median']:.0f} of them read for a question: "
         f"first words after {found['first_words_ms']:.0f} ms in the median, 95% of whole answers within "
         f"{found['answer_ms_p95']:.0f} ms, {found['startup_s']:.1f} s from starting `rag ask` to its answer, "
-        f"{found['memory_mb']} MB at most, while other programs kept the load at {found['load_before']:.0f} to "
+        f"{found['memory_mb']} MB at most, at a load of {found['load_before']:.0f} to "
         f"{found['load_after']:.0f}; an answer takes {found['answer_cpu_ms_median']:.0f} ms of a processor. "
     )
     if "beside_llama_cpp" in found:

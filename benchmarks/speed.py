@@ -144,7 +144,7 @@ def beside_llama(trunk: Path, gguf: Path, python: Path, *, index: Path, question
     task = {"file": str(gguf.absolute()), "ids": ids, "spoken": SPOKEN, "threads": torch.get_num_threads()}
     (scratch / "llama-task.json").write_text(json.dumps(task), encoding="utf-8")
     theirs = subprocess.Popen(
-        [python.absolute(), "-c", LLAMA, scratch / "llama-task.json"],
+        [python.absolute(), "-c", LLAMA, (scratch / "llama-task.json").absolute()],
         cwd=scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert theirs.stdin is not None
