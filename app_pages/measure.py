@@ -23,7 +23,7 @@ LOOK_S = 1.0  # between two looks at a measurement
 FILE = "A question file"
 SETS = {"pinned": "Approved questions", "judged": "Judged questions, kept from training"}
 NONE = {
-    "pinned": "No question is approved yet: judge an answer up, or pin one in Settings.",
+    "pinned": "No question is approved yet: judge an answer up, or pin one under Documents.",
     "judged": "No accepted judgement says what is right about a document that is kept from training.",
 }
 FORMAT = '{"question": "…", "answers": ["…"], "documents": ["leave.pdf"], "answerable": true}'
