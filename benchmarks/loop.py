@@ -19,13 +19,11 @@ Fair    the start is models/base as it is shipped. No held-out document gives a 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +40,8 @@ from benchmarks.judges import Row, judge, questions, sides
 from benchmarks.record import record
 from rag import calibrate
 from rag.evaluate import evaluate
+from rag.improve import unlearnt
+from trainer.formats import checksums
 
 ROOT = Path(__file__).resolve().parent.parent
 HELD_OUT = 0.5  # share of the documents, so that both sides have questions enough
@@ -110,11 +110,7 @@ def improved(plan: Plan, file: Path, out: Path, *settings: str) -> Path:
 
 def fit(library: rag.Library, candidate: Path, file: Path) -> str:
     """The calibration of `rag improve`, on judged questions that chose among weights and moved none."""
-    lineage = json.loads((candidate / "lineage.json").read_text(encoding="utf-8"))
-    learnt = {row["id"] for row in lineage["rows"] if row["stage"] != "choosing"}
-    with zipfile.ZipFile(file) as opened:
-        rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
-    known = calibrate.known_of([row for row in rows if row["id"] not in learnt])
+    known = calibrate.known_of(unlearnt(candidate, file))
     try:
         found = calibrate.calibrate(library._model_parts(), candidate, known)
     except rag.GroundlingError as why:
@@ -162,10 +158,7 @@ def _points_elsewhere(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     turned = {name: -value if name.startswith("span.") else value for name, value in weights.items()}
     save_file(turned, folder / "model.safetensors")
-    lines = [line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for _, name in lines}
-    text = "".join(f"{value}  {name}\n" for name, value in sums.items())
-    (folder / "SHA256SUMS").write_text(text, encoding="utf-8")
+    checksums.write(folder)
 
 
 POISONS = {"answers-everything": _answers_everything, "points-elsewhere": _points_elsewhere}

@@ -256,7 +256,7 @@ def _said_last(course: Course) -> str:
 def _calibrate(library: Improvable, course: Course) -> None:
     with course.stage("calibrate") as stage:
         folder = course.folder / "candidate"
-        known = calibrate.known_of(_unlearnt(course))
+        known = calibrate.known_of(unlearnt(folder, course.folder / "bundle.zip"))
         try:
             fitted = calibrate.calibrate(library._model_parts(), folder, known, progress=course.pace(stage))
         except TooFew as why:
@@ -267,11 +267,11 @@ def _calibrate(library: Improvable, course: Course) -> None:
             stage["detail"] = str(fitted["confidence_fit"]["how"])
 
 
-def _unlearnt(course: Course) -> list[dict[str, Any]]:
-    """Judged rows of the training side that moved no weight: the held side is for the gate alone."""
-    lineage = runs.read(course.folder / "candidate" / "lineage.json")
+def unlearnt(candidate: Path, file: Path) -> list[dict[str, Any]]:
+    """Judged rows of a bundle's training side that moved no weight: the held side is for the gate alone."""
+    lineage = runs.read(candidate / "lineage.json")
     learnt = {row["id"] for row in lineage.get("rows", ()) if row["stage"] != CHOOSING}
-    with zipfile.ZipFile(course.folder / "bundle.zip") as opened:
+    with zipfile.ZipFile(file) as opened:
         rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
     return [row for row in rows if row["id"] not in learnt]
 
