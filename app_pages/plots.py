@@ -30,14 +30,8 @@ def over_time(rows: Sequence[tuple[str, int, int, int]], alt: str) -> None:
         for label, *counts in rows
         for kind, count in zip(kinds, counts, strict=True)
     ]
-    when = {
-        "field": "when", "type": "ordinal", "sort": None, "scale": {"domain": [label for label, *_ in rows]},
-        "axis": {**_QUIET, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 12},
-    }  # fmt: skip
-    colour = {
-        "field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": [ANSWERED, REFUSED, DOWN]},
-        "legend": {"title": None, "orient": "top", "symbolType": "circle"},
-    }  # fmt: skip
+    when = _along([label for label, *_ in rows])
+    colour = _coloured(kinds, [ANSWERED, REFUSED, DOWN])
     count = {"field": "count", "type": "quantitative", "axis": {**_QUIET, "tickMinStep": 1, "tickCount": 4}}
     tooltip = [
         {"field": "when", "title": "When"},
@@ -186,14 +180,8 @@ def thumbs(rows: Sequence[tuple[str, int, int]], alt: str) -> None:
         for when, *counts in rows
         for kind, count in zip(kinds, counts, strict=True)
     ]
-    when = {
-        "field": "when", "type": "ordinal", "sort": None, "scale": {"domain": [when for when, *_ in rows]},
-        "axis": {**_QUIET, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 12},
-    }  # fmt: skip
-    colour = {
-        "field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": [ANSWERED, DOWN]},
-        "legend": {"title": None, "orient": "top", "symbolType": "circle"},
-    }  # fmt: skip
+    when = _along([when for when, *_ in rows])
+    colour = _coloured(kinds, [ANSWERED, DOWN])
     count = {
         "field": "drawn", "type": "quantitative",
         "axis": {**_QUIET, "tickMinStep": 1, "tickCount": 5, "labelExpr": "abs(datum.value)"},
@@ -243,6 +231,22 @@ def scatter(
         here = {"values": [{"at": line}]}
         layers.append({"data": here, "mark": rule, "encoding": {"x": {**across, "field": "at"}}})
     _draw({"layer": layers}, values, alt, height=300)
+
+
+def _along(labels: Sequence[str]) -> dict[str, Any]:
+    """An axis of times, in the order given."""
+    return {
+        "field": "when", "type": "ordinal", "sort": None, "scale": {"domain": list(labels)},
+        "axis": {**_QUIET, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 12},
+    }  # fmt: skip
+
+
+def _coloured(kinds: Sequence[str], colours: Sequence[str]) -> dict[str, Any]:
+    """A colour for each kind, told above the plot."""
+    return {
+        "field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": list(colours)},
+        "legend": {"title": None, "orient": "top", "symbolType": "circle"},
+    }  # fmt: skip
 
 
 def _draw(spec: dict[str, Any], values: list[dict[str, Any]], alt: str, *, height: int) -> None:
