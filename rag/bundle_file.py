@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rag import files
 from rag.errors import SettingsError
 
 FORMAT = 1
@@ -89,13 +90,13 @@ class BundleFile:
         self._zip.writestr(_entry("manifest.json"), text)
         self._zip.close()
         self._stream.flush()
-        os.fsync(self._stream.fileno())
+        os.fsync(self._stream.fileno())  # before it is remembered
         return identity
 
     def place(self) -> int:
         """Let it appear under its name, whole; returns its size in bytes."""
         try:
-            self._aside.replace(self.file)
+            files.place(self._aside, self.file)
         except OSError as error:
             raise SettingsError(
                 f"{self.file}: the bundle cannot be put there ({error}). Choose another place"

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rag import prompt, runs
+from rag import files, prompt
 from rag.embed import open_embedder
 from rag.errors import TooFew
 from rag.fitting import calibration_error, confidence_weights, least, order_weights, risks
@@ -162,13 +162,11 @@ def write(folder: Path, changes: dict[str, Any]) -> None:
     Between the two the folder counts as damaged, so nobody serves weights with a half-written configuration.
     """
     path, sums = folder / "config.json", folder / "SHA256SUMS"
-    runs.write(path, json.loads(path.read_text(encoding="utf-8")) | changes)
+    files.write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
     lines = (line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines())
     listed = {name: value for value, name in lines}
     listed[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    aside = sums.with_name(f".{sums.name}")
-    aside.write_text("".join(f"{value}  {name}\n" for name, value in sorted(listed.items())), encoding="utf-8")
-    aside.replace(sums)
+    files.write(sums, "".join(f"{value}  {name}\n" for name, value in sorted(listed.items())))
 
 
 def fitted(parts: Parts, cases: Sequence[Case], *, refuse: float) -> dict[str, Any]:

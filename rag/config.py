@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from rag import files
 from rag.errors import SettingsError
 
 FILE = "rag.toml"
@@ -142,16 +142,7 @@ def save(settings: Settings, file: Path | None = None) -> Path:
     The file may hold the endpoint's key, hence the rights.
     """
     file = file or Path(FILE)
-    handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mkstemp gives rights 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(_toml(settings))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(aside).replace(file)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    files.write(file, _toml(settings), private=True)
     return file
 
 

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag import bundle, calibrate, runs
+from rag import bundle, calibrate, files, runs
 from rag.catalogue import Catalogue, now
 from rag.errors import GroundlingError, ModelError, TooFew
 from rag.lock import WriterLock
@@ -80,13 +80,13 @@ class Course:
 
     def __init__(self, every: runs.Runs, number: int) -> None:
         self.every, self.number, self.folder = every, number, every.of(number)
-        self.state = runs.read(self.folder / "state.json")
+        self.state = files.read_json(self.folder / "state.json")
         self.asked = every.get(number).asked  # type: ignore[union-attr]  # a number is given: NotFound or a run
 
     def save(self, **changes: Any) -> None:
         """Write the state down."""
         self.state.update(changes)
-        runs.write(self.folder / "state.json", self.state)
+        files.write_json(self.folder / "state.json", self.state)
 
     def is_done(self, name: str) -> bool:
         """Was this stage done before?"""
@@ -184,7 +184,7 @@ def _spoilt(library: Improvable, course: Course, base: Path) -> str:
     made = course.state.get("bundle")
     if not made:
         return ""
-    learnt = runs.read(course.folder / "candidate" / "lineage.json").get("bundle", made["id"])
+    learnt = files.read_json(course.folder / "candidate" / "lineage.json").get("bundle", made["id"])
     if gone := sum(bundle.taken_back(library._catalogue, each) for each in {made["id"], learnt}):
         return f"{gone} of what it learnt from was removed, closed or withdrawn since"
     if made["base"] != bundle.base_model(base)["fingerprint"]:
@@ -216,7 +216,7 @@ def _train(course: Course, base: Path) -> None:
             raise ModelError(f"the training ended with code {code}: {_said_last(course)}")
         if not (candidate / "config.json").is_file():
             raise ModelError(f"{candidate}: the training ended well and left no model. Its log is beside the folder")
-        lineage = runs.read(candidate / "lineage.json")
+        lineage = files.read_json(candidate / "lineage.json")
         stage["detail"] = f"made a candidate from {len(lineage.get('rows', ()))} rows"
 
 
@@ -269,7 +269,7 @@ def _calibrate(library: Improvable, course: Course) -> None:
 
 def unlearnt(candidate: Path, file: Path) -> list[dict[str, Any]]:
     """Judged rows of a bundle's training side that moved no weight: the held side is for the gate alone."""
-    lineage = runs.read(candidate / "lineage.json")
+    lineage = files.read_json(candidate / "lineage.json")
     learnt = {row["id"] for row in lineage.get("rows", ()) if row["stage"] != CHOOSING}
     with zipfile.ZipFile(file) as opened:
         rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from rag import runs
+from rag import files, runs
 from rag.errors import ModelError
 from rag.read import fingerprint, model_config
 from rag.versions import Versions
@@ -52,7 +52,7 @@ def _read(title: str, folder: Path, current: bool, added_at: str | None) -> Iter
         name = _name(folder, marks)
     except (ModelError, OSError):
         return
-    report = runs.read(folder / "report.json")
+    report = files.read_json(folder / "report.json")
     before, after = (dict(_figures(report.get(side))) for side in ("before", "after"))
     yield Model(title, folder, name, current, added_at, before, after)
 

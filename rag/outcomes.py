@@ -17,10 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rag import probes
+from rag import files, probes
 from rag.parts import Parts
 from rag.probing import Asked, Outcomes
-from rag.versions import written
 
 KEPT = 4  # models
 FILE = "measured.json"
@@ -43,7 +42,7 @@ def keep(parts: Parts, model: Asked, found: Outcomes) -> None:
     last = dict(list(rows.items())[-KEPT:])
     folder = parts.folder / "models"
     folder.mkdir(exist_ok=True)
-    written(folder / FILE, json.dumps({"format": 1, "models": last}))
+    files.write_json(folder / FILE, {"format": 1, "models": last})
 
 
 def _read(index: Path) -> dict[str, Any]:

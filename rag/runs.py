@@ -20,7 +20,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -28,6 +27,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rag import files
 from rag.catalogue import now
 from rag.config import Settings
 from rag.detached import apart as apart
@@ -149,7 +149,7 @@ class Runs:
     def bundles_at_rest(self) -> Iterator[tuple[Path, str]]:
         """Runs that nobody works at and that still hold a bundle: the folder, and the bundle's id."""
         for run in self.history():
-            made = read(run.folder / "state.json").get("bundle")
+            made = files.read_json(run.folder / "state.json").get("bundle")
             if made and not run.going_on and (run.folder / "bundle.zip").is_file():
                 yield run.folder, str(made["id"])
 
@@ -158,7 +158,7 @@ class Runs:
         return self.folder / str(number)
 
     def _seen(self, number: int, holding: Mapping[str, Any] | None) -> Run:
-        state = read(self.of(number) / "state.json")
+        state = files.read_json(self.of(number) / "state.json")
         stages = tuple(state.get("stages", ()))
         status = str(state.get("status", "interrupted"))
         if status == "running" and (holding is None or holding.get("process", state["pid"]) != state["pid"]):
@@ -205,7 +205,7 @@ class Runs:
             folder = self.of(number)
             shutil.rmtree(folder, ignore_errors=True)  # of a start that was cut off before its state was written
             folder.mkdir(mode=0o700)
-            write(folder / "state.json", {
+            files.write_json(folder / "state.json", {
                 "format": FORMAT, "number": number, "status": "starting", "asked": asdict(asked), "asked_at": now(),
                 "began": now(), "ended": None, "pid": None, "error": None, "outcome": None, "outlook": outlook or {},
                 "stages": [blank(name) for name in STAGES],
@@ -227,14 +227,14 @@ class Runs:
                     f"improvement {run.number} was {run.status}: nothing is left to do. Start anew: rag improve"
                     + (", or compare it again with --from gate" if run.status == "refused" else "")
                 )
-            state = read(run.folder / "state.json")
+            state = files.read_json(run.folder / "state.json")
             first = STAGES.index(again) if again else len(STAGES)
             done = {stage["name"] for stage in state["stages"][:first] if stage["status"] in ("done", "skipped")}
             stages = [stage if stage["name"] in done else blank(stage["name"]) for stage in state["stages"]]
             if again in ("export", "train"):
                 forget(run.folder, ("candidate", *(WORDS if again == "export" else WORDS[1:])))
             (run.folder / "stop").unlink(missing_ok=True)
-            write(run.folder / "state.json", state | {
+            files.write_json(run.folder / "state.json", state | {
                 "status": "starting", "asked_at": now(), "ended": None, "error": None, "outcome": None,
                 "stages": stages,
             })  # fmt: skip
@@ -291,29 +291,6 @@ def blank(name: str) -> dict[str, Any]:
             "progress": 0.0, "left_s": None}  # fmt: skip
 
 
-def read(file: Path) -> dict[str, Any]:
-    """A JSON object; {} where there is none. It is replaced by a rename, so it is never seen half written."""
-    for _ in range(3):  # Windows refuses to open a file in the moment of its renaming
-        try:
-            said = json.loads(file.read_text(encoding="utf-8"))
-            return said if isinstance(said, dict) else {}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError):
-            time.sleep(0.02)
-    return {}
-
-
-def write(file: Path, value: Mapping[str, Any]) -> None:
-    """Replace a JSON file, whole or not at all; it survives a power cut."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, ensure_ascii=False, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
-
-
 def process() -> int:
     """The process that works at a run: ours."""
     return os.getpid()
@@ -334,7 +311,7 @@ def _with_steps(folder: Path, stage: Mapping[str, Any], going_on: bool) -> dict[
     """A stage as it stands; the training tells its own steps."""
     seen = dict(stage)
     if stage["name"] == "train":
-        inner = read(work_folder(folder) / "state.json") or read(folder / "steps.json")
+        inner = files.read_json(work_folder(folder) / "state.json") or files.read_json(folder / "steps.json")
         seen["stages"] = [dict(one) for one in inner.get("stages", ())]
         if stage["status"] == "running" and seen["stages"]:
             seen |= summed(seen["stages"])

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import faiss
 
+from rag import files
 from rag.errors import IndexDamaged
 
 FORMAT = 1
@@ -48,9 +49,7 @@ def write(path: Path, index: Any, stamp: Stamp) -> None:
             about = {"format": FORMAT, **asdict(stamp), "count": index.ntotal, "bytes": size, "crc32": checksum}
             trailer = json.dumps(about).encode()
             file.write(trailer + _END.pack(len(trailer), _MAGIC))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        files.place(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rag import files
 from rag.catalogue import now
 from rag.errors import ModelError
 from rag.lock import WriterLock
@@ -97,8 +97,8 @@ class Versions:
         found = []
         for number in self._numbers():
             folder = self.folder / str(number)
-            name = str(_read(folder / "config.json").get("name", ""))
-            found.append(Version(number, folder, name, number == current, _read(folder / ABOUT)))
+            name = str(files.read_json(folder / "config.json").get("name", ""))
+            found.append(Version(number, folder, name, number == current, files.read_json(folder / ABOUT)))
         return found
 
     def add(self, candidate: Path, about: Mapping[str, Any] | None = None) -> int:
@@ -114,15 +114,13 @@ class Versions:
             try:
                 shutil.copytree(candidate, aside, ignore=_unwanted)
                 said = {"format": FORMAT, "version": number, "added_at": now(), **(about or {})}
-                (aside / ABOUT).write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-                _flush(aside)
-                aside.rename(self.folder / str(number))
+                files.write_json(aside / ABOUT, said)
+                files.place(aside, self.folder / str(number))
             except OSError as error:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise ModelError(
                     f"{candidate}: cannot be copied to {self.folder} ({error}). Make room there"
                 ) from error
-            _flush_folder(self.folder)
         return number
 
     def switch(self, number: int | None, *, audit: str | None = None) -> None:
@@ -132,7 +130,7 @@ class Versions:
         self.folder.mkdir(parents=True, exist_ok=True)
         said = {"format": FORMAT, "version": number, "audit": audit, "at": now(), "last": max([0, *self._numbers()])}
         try:
-            written(self._pointer, json.dumps(said) + "\n")
+            files.write_json(self._pointer, said)
         except OSError as error:
             raise ModelError(f"{self._pointer}: cannot be written ({error}). The former model goes on") from error
 
@@ -142,49 +140,6 @@ class Versions:
         return sorted(int(one.name) for one in self.folder.iterdir() if one.name.isdecimal() and one.is_dir())
 
 
-def written(file: Path, text: str) -> None:
-    """Put a file in the place of another, whole or not at all."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with aside.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-    _flush_folder(file.parent)
-
-
 def _unwanted(folder: str, names: list[str]) -> set[str]:
     """What a version does not keep: unfinished work, hidden files, and links, which may lead anywhere."""
     return {name for name in names if name.startswith(".") or (Path(folder) / name).is_symlink()}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _flush(folder: Path) -> None:
-    """Make sure that every file is on the disk before a name points at them."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            _flush_folder(path)
-        else:
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # cannot flush a folder, and need not
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app_pages.course import POINTS, thinned
-from rag import runs
+from rag import files, runs
 from rag.gate import Figure, GateReport
 from rag.library import Library, Loss
 from rag.runs import Asked, Runs
@@ -38,7 +38,7 @@ def refused(library: Library) -> Path:  # noqa: F811
     ]
     folder = Runs(library.path).of(1)
     folder.mkdir(parents=True)
-    runs.write(folder / "state.json", {
+    files.write_json(folder / "state.json", {
         "format": 1, "number": 1, "status": "refused", "asked": asdict(Asked("<i>ann</i>")), "pid": 1, "error": None,
         "began": "2026-11-22T08:00:00+00:00", "ended": "2026-11-22T09:00:00+00:00", "outlook": {"judgements": 7, "passages": {"train": 5, "held": 1}},
         "outcome": json.loads(json.dumps(report.as_dict())), "stages": stages,
@@ -84,8 +84,8 @@ def test_an_interrupted_run_offers_to_go_on_and_a_damaged_one_does_not_close_the
     library: Library,  # noqa: F811
     refused: Path,
 ) -> None:
-    state = runs.read(refused / "state.json")
-    runs.write(refused / "state.json", state | {"status": "running", "outcome": None})
+    state = files.read_json(refused / "state.json")
+    files.write_json(refused / "state.json", state | {"status": "running", "outcome": None})
     (refused / "log").write_text("MemoryError\n", "utf-8")
     app = page("training")
     told = words(app)

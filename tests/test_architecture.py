@@ -18,7 +18,7 @@ OURS = RAG + TRAINER + DOORS
 
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
-    {"", "types", "judgement", "errors", "config"},
+    {"", "types", "judgement", "errors", "files", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit", "versions",
      "leashed", "stoppable", "detached"},
     {

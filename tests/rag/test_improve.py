@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import rag
-from rag import bundle, feedback, improve, outlook, runs
+from rag import bundle, feedback, files, improve, outlook, runs
 from rag.config import Settings
 from rag.errors import NotFound, SettingsError
 from rag.improve import Course
@@ -54,7 +54,7 @@ def state_of(every: Runs, number: int = 1, **changes: Any) -> Path:
     """A run's folder, as a process of ours would have left it."""
     folder = every.of(number)
     folder.mkdir(parents=True, exist_ok=True)
-    runs.write(folder / "state.json", {
+    files.write_json(folder / "state.json", {
         "format": 1, "number": number, "status": "running", "asked": {"person": "ann"}, "asked_at": "2026-01-01T00:00:00",
         "began": "2026-01-01T00:00:00+00:00", "ended": None, "pid": os.getpid(), "error": None, "outcome": None,
         "outlook": {}, "stages": [runs.blank(name) for name in runs.STAGES], **changes,
@@ -168,7 +168,7 @@ def test_a_run_that_ended_keeps_what_it_said_and_forgets_the_documents_words(tmp
     (work / "rows" / "made.jsonl").write_text("words of a document", "utf-8")
     (folder / "bundle.zip").write_bytes(b"words")
     steps = [{"name": "reader", "status": "done", "progress": 1.0}]
-    runs.write(work / "state.json", {"stages": steps})
+    files.write_json(work / "state.json", {"stages": steps})
     (work / "progress.jsonl").write_text(
         '{"stage": "reader", "step": 1, "steps": 2, "loss": 0.5}\n{"stage": "rea', "utf-8"
     )
@@ -192,7 +192,7 @@ def test_the_training_tells_how_far_it_is_and_how_long_it_takes(tmp_path: Path) 
         {"name": "unpack", "status": "done"}, {"name": "retriever", "status": "skipped"},
         {"name": "reader", "status": "running", "progress": 0.5, "left_s": 40.0}, {"name": "export", "status": "waiting"},
     ]  # fmt: skip
-    runs.write(runs.work_folder(folder) / "state.json", {"stages": steps})
+    files.write_json(runs.work_folder(folder) / "state.json", {"stages": steps})
     with WriterLock(every.folder, name=runs.LOCK).held():
         seen = every.get()
     assert seen
@@ -243,7 +243,7 @@ def test_a_document_removed_or_a_judgement_withdrawn_since_spoils_what_was_expor
     assert "2 of what it learnt from" in improve._spoilt(library, course, parts.settings.model)
     course.begin_anew("because")
     assert not (course.folder / "candidate").exists()
-    assert {stage["status"] for stage in runs.read(course.folder / "state.json")["stages"]} == {"waiting"}
+    assert {stage["status"] for stage in files.read_json(course.folder / "state.json")["stages"]} == {"waiting"}
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_a_document_that_is_removed_takes_its_words_out_of_runs_that_rest(
         every = Runs(library.path)
         folder = state_of(every, status="stopped", pid=None)
         made = library.bundle(folder / "bundle.zip")
-        runs.write(folder / "state.json", runs.read(folder / "state.json") | {"bundle": {"id": made.id}})
+        files.write_json(folder / "state.json", files.read_json(folder / "state.json") | {"bundle": {"id": made.id}})
         library.add_bytes("new.md", b"# New\n\nThis is new here.\n")
         assert (folder / "bundle.zip").is_file()
         library.remove("leave.md")

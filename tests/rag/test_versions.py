@@ -117,9 +117,9 @@ from pathlib import Path
 from rag.versions import Versions
 versions = Versions(Path(sys.argv[1]))
 versions.switch(versions.add(Path(sys.argv[2])))
-os.replace = None
+second = versions.add(Path(sys.argv[2]))
 Path.replace = lambda self, other: os.kill(os.getpid(), signal.SIGKILL)
-versions.switch(versions.add(Path(sys.argv[2])))
+versions.switch(second)
 """
 
 
