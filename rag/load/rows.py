@@ -19,6 +19,7 @@ _SPACE = re.compile(r"[ \t\r\f\v\u00a0]+")
 _BREAKS = re.compile(r"\s*\n\s*")
 _QUANTITY = re.compile(r"[\s($€£¥+\-–—]*\d[\d,.\s]*(?:[%)]|[A-Za-z]{1,2})*\s*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_MOST_HEADERS = 3  # rows
 _LONGEST_HEADER = 80  # characters; longer cells are content
 
 
@@ -94,7 +95,7 @@ def _carried(row: Row) -> list[str]:
 
 
 def _guess(table: list[list[str]]) -> int:
-    """How many rows are header rows: 0, 1 or 2."""
+    """How many rows are header rows: as many as it takes until each column has a name of its own."""
     if len(table) < 2 or not _may_be_header(table[0]):
         return 0
     width = len(table[0])
@@ -106,12 +107,14 @@ def _guess(table: list[list[str]]) -> int:
         return 1 if not table[0][0].endswith(":") and amounts * 2 > len(body) else 0
     if sum(row[0].endswith(":") for row in table) * 2 > len(table):
         return 0
-    upper = [text for text in table[0] if text]
-    if len(table) > 2 and _may_be_header(table[1]) and (len(upper) < width - 1 or len(set(upper)) < len(upper)):
-        lower = [text for text in table[1] if text]
-        if len(lower) >= width - 1 and len(set(lower)) > len(set(upper)):
-            return 2
-    return 1 if len(upper) >= width - 1 and len(set(upper)) == len(upper) else 0
+    for count in range(1, min(_MOST_HEADERS, len(table) - 1) + 1):
+        last = table[count - 1]
+        if not _may_be_header(last):
+            return 0
+        names = [name for name in _names(table[:count]) if name]
+        if sum(bool(text) for text in last) >= width - 1 <= len(names) == len(set(names)):
+            return count
+    return 0
 
 
 def _may_be_header(row: Row) -> bool:

@@ -3,7 +3,8 @@
 Takes   a path (.csv, .tsv, .xlsx, .xlsm, .xls).
 Gives   one Page without a number for a delimited file; one a sheet for a workbook, headed `## Sheet name`.
         A cell's text is what its program shows: percentages, thousands separators and dates by their number format;
-        of a formula the stored result. Blank rows and columns part the tables of a sheet.
+        of a formula the stored result. Merged cells hold their text in each of their places, as a reader sees it.
+        Blank rows and columns part the tables of a sheet.
 Refuses damaged or protected workbooks (LoadError).
 """
 
@@ -12,10 +13,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag.errors import LoadError, need
 from rag.load import limits, rows
@@ -25,6 +28,17 @@ from rag.types import Page
 _DECIMALS = re.compile(r"\.(0+)")
 _DELIMITERS = ",;\t|"
 _WIDEST = 2_000  # columns that are read of a sheet
+_MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})["']""")
+_LONGEST_TAG = 200
+
+
+class Area(NamedTuple):
+    """Merged cells: rows `top` to `bottom`, counted from 1, and columns `left` up to `right`, counted from 0."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
 
 
 def pages(path: Path) -> Iterator[Page]:
@@ -81,11 +95,40 @@ def _workbook(path: Path) -> Iterator[Page]:
         try:
             for worksheet in book.worksheets:
                 worksheet.reset_dimensions()  # the size a file states is often that of the whole grid
-                yield sheet(
-                    worksheet.title, ([_shown(cell) for cell in row[:_WIDEST]] for row in worksheet.iter_rows())
-                )
+                cells = ([_shown(cell) for cell in row[:_WIDEST]] for row in worksheet.iter_rows())
+                yield sheet(worksheet.title, filled(cells, _merged(path, worksheet)))
         finally:
             book.close()
+
+
+def _merged(path: Path, worksheet: Any) -> Iterator[Area]:
+    """The merged areas of a sheet; openpyxl leaves them out where it reads a row at a time."""
+    coordinates = need("openpyxl.utils.cell", extra="formats", task="Reading .xlsx").range_boundaries
+    with zipfile.ZipFile(path) as archive, archive.open(worksheet._worksheet_path) as part:
+        before = b""
+        while some := part.read(1 << 20):
+            stretch = before + some
+            for found in _MERGED.finditer(stretch):
+                left, top, right, bottom = coordinates(found[1].decode())
+                yield Area(top, left - 1, bottom, min(right, _WIDEST))
+            before = stretch[max(stretch.rfind(b"<"), len(stretch) - _LONGEST_TAG) :]
+
+
+def filled(cells: Iterable[list[str]], areas: Iterable[Area]) -> Iterator[list[str]]:
+    """Rows with the text of each merged area in all of its cells."""
+    starting: dict[int, list[Area]] = defaultdict(list)
+    for area in areas:
+        starting[area.top].append(area)
+    open_areas: list[tuple[Area, str]] = []
+    for number, row in enumerate(cells, 1):
+        for area in starting[number]:
+            text = row[area.left] if area.left < len(row) else ""
+            open_areas += [(area, text)] if text.strip() else []
+        open_areas = [one for one in open_areas if one[0].bottom >= number]
+        for area, text in open_areas:
+            row = row + [""] * (area.right - len(row))
+            row[area.left : area.right] = [one or text for one in row[area.left : area.right]]
+        yield row
 
 
 def _shown(cell: Any) -> str:
