@@ -1,6 +1,7 @@
 """Who may read what: a person becomes a filter that both stores apply inside their search.
 
-Takes   a person (None: the local owner, who reads everything) and a collection (None: all of them).
+Takes   a person (None: the local owner, who reads everything) and a collection (None: all of them). The condition itself
+        is `rag/accounts/rights.py`.
 Gives   ascending ids of the passages that may be found, or None for everything. An empty array is not None.
 A filter is kept while the generation stands; a change of rights moves the generation.
 """
@@ -14,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from rag.accounts.rights import reads, reads_today
 from rag.catalogue import Catalogue
 from rag.errors import NotFound
 from rag.types import LOCAL_OWNER
@@ -21,13 +23,8 @@ from rag.types import LOCAL_OWNER
 Ids = npt.NDArray[np.int64]
 
 # One name and version means one text, also where two collections hold it: readable in one of them is readable.
-_VERSION = """
-    select 1 from documents d where d.name = :name and d.version = :version
-    and (d.access = '[]' or exists (select 1 from json_each(d.access) where value = :person))
-    and not exists (
-        select 1 from documents c where c.collection = d.collection and c.source = d.source and c.path = d.path
-        and c.current = 1 and c.access <> '[]' and not exists (select 1 from json_each(c.access) where value = :person)
-    )"""
+_VERSION = f"select 1 from documents d where d.name = :name and d.version = :version and {reads_today('d')}"  # noqa: S608
+_DOCUMENT = f"select 1 from documents d where d.id = :id and {reads('d')}"  # noqa: S608 - our own condition
 
 _kept: WeakKeyDictionary[Catalogue, tuple[int, dict[tuple[str | None, str | None], Ids]]] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -46,6 +43,7 @@ def allowed(catalogue: Catalogue, person: str | None, collection: str | None) ->
         if at == generation and (person, collection) in filters:
             return filters[person, collection]
     ids = catalogue.readable(person, collection)
+    ids.flags.writeable = False  # handed out again and again, and kept in other forms by the stores
     with _lock:
         at, filters = _kept.get(catalogue, (-1, {}))
         if at != generation:
@@ -56,7 +54,7 @@ def allowed(catalogue: Catalogue, person: str | None, collection: str | None) ->
 
 
 def readers_of(catalogue: Catalogue, document: int) -> tuple[str, ...]:
-    """Who may read a document besides the local owner; empty means everybody of the library."""
+    """The holders that may read a document, among those who may read its collection; empty means all of these."""
     row = catalogue.db.execute("select access from documents where id = ?", (document,)).fetchone()
     if row is None:
         raise NotFound(f"document {document}: no such id in {catalogue.path}")
@@ -65,8 +63,8 @@ def readers_of(catalogue: Catalogue, document: int) -> tuple[str, ...]:
 
 def may_read(catalogue: Catalogue, person: str | None, document: int) -> bool:
     """May `person` open this document?"""
-    readers = readers_of(catalogue, document)
-    return person is None or person == LOCAL_OWNER or not readers or person in readers
+    readers_of(catalogue, document)  # NotFound for one that does not exist
+    return catalogue.db.execute(_DOCUMENT, {"id": document, "person": person}).fetchone() is not None
 
 
 def may_read_version(catalogue: Catalogue, person: str | None, name: str, version: int) -> bool:
@@ -75,6 +73,6 @@ def may_read_version(catalogue: Catalogue, person: str | None, name: str, versio
     Also of a document that was removed since: what an answer quoted from it is no one else's business either.
     """
     if person is None or person == LOCAL_OWNER:
-        return True
+        return True  # also of what nobody has entered as a document any more
     row = catalogue.db.execute(_VERSION, {"name": name, "version": version, "person": person}).fetchone()
     return row is not None

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rag.accounts.rights import reads, reads_today
 from rag.errors import IndexDamaged, NotFound
 from rag.schema import MIGRATIONS
 from rag.types import Document, PageSpan, Passage
@@ -34,26 +35,30 @@ from rag.types import Document, PageSpan, Passage
 BUSY_S = 30.0  # how long a writer waits for another
 STORED = np.dtype("<f2")  # vectors on disk: fp16 moves a cosine by less than .0005
 
-# The words stand once, in the document's text: a passage is cut out of it when it is read.
+# The words stand once, in the document's text: a passage is cut out of it when it is read. Not by SQLite, which would
+# go through the text anew for each of its passages.
 _DOCUMENTS = """
     select d.id, d.collection, d.source, d.path, d.name, d.version, d.title, d.sha256, d.pages_without_text, d.passages,
            d.added_at, d.current
     from documents d where """
 _PASSAGES = """
-    select p.id, p.document_id, d.name, d.version, p.start, p.stop, substr(t.text, p.start + 1, p.stop - p.start),
-           p.page, p.headings, d.collection, p.near_group
-    from passages p join documents d on d.id = p.document_id join texts t on t.document_id = d.id where """
+    select p.id, p.document_id, d.name, d.version, p.start, p.stop, p.page, p.headings, d.collection, p.near_group
+    from passages p join documents d on d.id = p.document_id where """
 _VECTORS = """
     select p.id, v.vector from state s, passages p
-    join vectors v on v.text_hash = p.text_hash and v.embedder = s.embedder """
+    join vectors v on v.text_hash = p.text_hash and v.embedder = coalesce(:embedder, s.embedder) """
 _AMONG = " in (select value from json_each(?))"  # a list of ids as one bound value
+_TEXTS = "select document_id, text from texts where document_id"
+_NEAR = "select passage_id, key from near_keys where passage_id"
 _HASHES = "select id, text_hash from passages where id"
-_READABLE = "select p.id from passages p join documents d on d.id = p.document_id where "
+# The passages of one document were numbered in one transaction, without a gap.
+_READABLE = """
+    select (select id from passages where document_id = d.id order by ordinal limit 1) as first,
+           (select id from passages where document_id = d.id order by ordinal desc limit 1)
+    from documents d where d.current = 1 and first is not null and """
 # One collection or all, and what one person may read; the local owner (`local`) reads everything.
-_SCOPE = """
-    (:collection is null or d.collection = :collection) and (
-        :person is null or :person = 'local' or d.access = '[]'
-        or exists (select 1 from json_each(d.access) where value = :person)) """
+_COLLECTION = "(:collection is null or d.collection = :collection) and "
+_SCOPE = _COLLECTION + reads("d")
 
 
 def now() -> str:
@@ -221,7 +226,7 @@ class Catalogue:
         """
         where = "d.removed_at is null and d.name = :name and d.version = coalesce(:version, d.version) and "
         order = " order by d.current desc, d.id desc limit 1"
-        where = f"{where}{_SCOPE}{order}"
+        where = f"{where}{_COLLECTION}{reads_today('d')}{order}"
         rows = self._documents(where, name=name, version=version, collection=collection, person=person)
         if not rows:
             raise NotFound(self._not_found(name, version, collection, person))
@@ -267,14 +272,22 @@ class Catalogue:
     def passages(self, ids: Iterable[int]) -> list[Passage]:
         """Passages in the order of `ids`; those that were removed meanwhile are left out."""
         wanted = [int(passage) for passage in ids]
-        rows = self.db.execute(_PASSAGES + "p.id" + _AMONG, (json.dumps(wanted),))
-        found = {row[0]: _passage(row) for row in rows}
+        with self.snapshot() as db:
+            rows = db.execute(_PASSAGES + "p.id" + _AMONG, (json.dumps(wanted),)).fetchall()
+            found = {passage.id: passage for passage in self._cut(rows)}
         return [found[passage] for passage in wanted if passage in found]
 
     def passages_of(self, document: int) -> list[Passage]:
         """The passages of a current version, in reading order."""
-        rows = self.db.execute(_PASSAGES + "p.document_id = ? order by p.ordinal", (document,))
-        return [_passage(row) for row in rows]
+        with self.snapshot() as db:
+            rows = db.execute(_PASSAGES + "p.document_id = ? order by p.ordinal", (document,)).fetchall()
+            return list(self._cut(rows))
+
+    def _cut(self, rows: list[tuple[Any, ...]]) -> Iterator[Passage]:
+        """Rows of `_PASSAGES` with their words."""
+        documents = json.dumps(sorted({row[1] for row in rows}))
+        texts = dict(self.db.execute(_TEXTS + _AMONG, (documents,)).fetchall())
+        return (_passage(row, texts[row[1]]) for row in rows)
 
     def every_passage(self) -> Iterator[list[Passage]]:
         """All passages, a document at a time. Iterate inside `snapshot()` for one state of the whole."""
@@ -283,17 +296,25 @@ class Catalogue:
 
     def readable(self, person: str | None, collection: str | None) -> npt.NDArray[np.int64]:
         """Ids of the passages that `person` may read in `collection` (None: in all), ascending."""
-        rows = self.db.execute(_READABLE + _SCOPE + "order by p.id", {"person": person, "collection": collection})
-        return np.fromiter((row[0] for row in rows), dtype=np.int64)
+        rows = self.db.execute(_READABLE + _SCOPE + "order by 1", {"person": person, "collection": collection})
+        ends = np.array(rows.fetchall(), dtype=np.int64).reshape(-1, 2)
+        sizes = ends[:, 1] - ends[:, 0] + 1
+        before = np.cumsum(sizes) - sizes
+        return np.repeat(ends[:, 0] - before, sizes) + np.arange(sizes.sum())
 
-    def vectors(self, ids: Iterable[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """(ids, rows) of the vectors that count now; passages without one are left out."""
+    def vectors(
+        self, ids: Iterable[int], embedder: str | None = None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """(ids, rows) of the vectors of this embedder (None: of the one that counts); passages without are left out."""
         wanted = json.dumps([int(passage) for passage in ids])
-        return _matrix(self.db.execute(_VECTORS + "where p.id" + _AMONG, (wanted,)).fetchall())
+        where = "where p.id in (select value from json_each(:ids))"
+        return _matrix(self.db.execute(_VECTORS + where, {"embedder": embedder, "ids": wanted}).fetchall())
 
-    def vector_batches(self, size: int) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        """All vectors that count, `size` at a time, by id."""
-        rows = self.db.execute(_VECTORS + "order by p.id")
+    def vector_batches(
+        self, size: int, embedder: str | None = None
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """All vectors of this embedder (None: of the one that counts), `size` at a time, by passage."""
+        rows = self.db.execute(_VECTORS + "order by p.id", {"embedder": embedder})
         while found := rows.fetchmany(size):
             yield _matrix(found)
 
@@ -313,6 +334,13 @@ class Catalogue:
             (embedder,),
         )
         return [row[0] for row in rows]
+
+    def near_keys(self, ids: Iterable[int]) -> dict[int, frozenset[str]]:
+        """The keys of each passage; two passages that share one may be near copies."""
+        found: dict[int, set[str]] = {}
+        for passage, key in self.db.execute(_NEAR + _AMONG, (json.dumps([int(passage) for passage in ids]),)):
+            found.setdefault(passage, set()).add(key)
+        return {passage: frozenset(keys) for passage, keys in found.items()}
 
     def hashes(self, ids: Iterable[int]) -> dict[int, str]:
         """The hash under which each passage's vector is kept."""
@@ -336,8 +364,8 @@ def _document(row: tuple[Any, ...]) -> Document:
     )  # fmt: skip
 
 
-def _passage(row: tuple[Any, ...]) -> Passage:
-    """A row of `_PASSAGES`."""
-    number, document, name, version, start, end, text, page, headings, collection, group = row
+def _passage(row: tuple[Any, ...], text: str) -> Passage:
+    """A row of `_PASSAGES`, cut out of its document's text."""
+    number, document, name, version, start, end, page, headings, collection, group = row
     path = tuple(json.loads(headings))
-    return Passage(number, document, name, version, start, end, text, page, path, collection, group)
+    return Passage(number, document, name, version, start, end, text[start:end], page, path, collection, group)

@@ -5,9 +5,10 @@
 
 Takes   the catalogue's vectors (fp16) and its list of changes; a query as text or as a vector of length 1.
 Gives   at most `k` rows (passage, cosine), best first. Filtered inside the search: what is not allowed takes no place.
-Sizes   below IVF_FROM passages exact search over fp16; from there inverted lists of 8-bit vectors, probed in part.
+Sizes   `vector_index.py`: below IVF_FROM passages exact search over fp16; from there inverted lists, probed in part.
 File    `vector_file.py`; one that is missing, damaged or of another library or embedder is not used: all is built anew.
-Writing `save()` only under the index folder's `WriterLock`; other processes follow in memory.
+        It is written when a tenth of it has changed, or MOST_PENDING passages: never for one document of many.
+Writing `save()` only under the index folder's lock for it (`Parts`); other processes follow in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +25,40 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from rag import vector_file
+from rag import vector_file, vector_index
 from rag.catalogue import Catalogue
 from rag.errors import IndexDamaged
 from rag.types import Embedder, Passage, Scored
 from rag.vector_file import Stamp
+from rag.vector_index import Ids, Mask, Matrix
 
-IVF_FROM = 200_000  # passages; exact fp16 takes 6 ms there on two cores, 32 ms at a million
-PROBED = 16  # of IVF's lists; recall .977 at a million against exact search
-SELECTIVE = 50  # a filter that leaves less than 1 in 50 is searched in all lists: its few rows may stand in any
-SMALL = 20_000  # passages; up to here every save writes the file (15 MB)
-REWRITE_SHARE = 10  # beyond: once one in ten has changed
+IVF_FROM = 200_000  # passages; exact fp16 takes one core 8 ms there, and 40 ms at a million
+REWRITE_SHARE = 10  # the file is written once one in ten has changed,
+MOST_PENDING = 20_000  # or so many: these are read from the catalogue on opening, a fifth of a second
 ROWS_AT_ONCE = 50_000  # when building: 77 MB of fp32
+MASKS = 8  # filters kept as bits: 125 kB each at a million passages
+FILE, NEXT = "vectors.faiss", "vectors.next.faiss"
 
-Matrix = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
 log = logging.getLogger(__name__)
 
 
 class Vectors:
-    """Threads may share it: searching and following take turns."""
+    """Threads may share it: they search the base side by side, and take turns to follow and at the delta."""
 
-    def __init__(self, folder: Path, catalogue: Catalogue, embedder: Embedder, *, ivf_from: int = IVF_FROM) -> None:
-        self._path = folder / "vectors.faiss"
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, embedder: Embedder, *, ivf_from: int = IVF_FROM, ahead: bool = False
+    ) -> None:
+        """`ahead`: a copy of this embedder's vectors before they count, in the file NEXT (see reembed.py)."""
+        self._path = folder / (NEXT if ahead else FILE)
+        self._ahead = ahead
         self._catalogue = catalogue
         self._embedder = embedder
         self._ivf_from = ivf_from
         self._lock = threading.RLock()
         self._stamp = Stamp("", "", -1)
-        self._written = -1  # generation of the file
-        self._set_base(None)
+        self._opened: tuple[int, int] | None = None  # the file's mark
+        self._written = -1  # generation of the file; -1: the base stands in memory only
+        self._set_base(None, np.empty(0, dtype=np.int64))
         self._open()
 
     @property
@@ -68,7 +74,7 @@ class Vectors:
 
     def add(self, passages: Collection[Passage]) -> None:
         """Find these too; an id added again is replaced. Vectors come from the catalogue, else they are made here."""
-        ids, rows = self._catalogue.vectors(passage.id for passage in passages)
+        ids, rows = self._vectors(passage.id for passage in passages)
         known = set(ids.tolist())
         fresh = [passage for passage in passages if passage.id not in known]
         with self._lock:
@@ -94,14 +100,14 @@ class Vectors:
         """The same for a query that is embedded already."""
         if k < 1 or (allowed is not None and len(allowed) == 0):
             return []
+        query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
         with self._lock:
             self._check_embedder()
-            query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-            rows: list[Scored] = []
-            if self._base is not None and self._base_count:
-                rows += _search(self._base, query, k, self._filter(allowed, self._hidden))
-            if self._delta.ntotal:
-                rows += _search(self._delta, query, k, self._filter(allowed, ()))
+            base, of_base = self._base, self._mask(allowed, self._hidden)
+            of_delta = None if allowed is None else self._mask(allowed, None)
+            rows = vector_index.search(self._delta, query, k, of_delta)
+        if base is not None:  # it never changes, so others may search it too
+            rows += vector_index.search(base, query, k, of_base)
         return sorted(rows, key=lambda row: (-row.score, row.passage))[:k]
 
     # --- following the catalogue --------------------------------------------------------------------------------------
@@ -110,34 +116,75 @@ class Vectors:
         """Follow what was committed since; in memory only, so any process may."""
         with self._lock, self._catalogue.snapshot():
             at = self._now()
-            if self._stamp == at:
+            if self._stamp == at or self._is_left_behind(at):
                 return
+            if self._pending >= self._enough:
+                self._adopt()
             if self._is_foreign(at):
-                self._set_base(self._built())
-                self._stamp = at
+                self._set_base(*self._built())
+                self._stamp, self._written = at, -1
                 return
             changes = self._catalogue.changes_since(self.generation)
             self._hide(changes.removed)
-            self._put(*self._catalogue.vectors(changes.added))
+            self._put(*self._vectors(changes.added))
             self._stamp = at
 
-    def save(self) -> None:
-        """Write the file if enough has changed since it was written. Needs the writer's lock."""
+    @property
+    def due(self) -> bool:
+        """Has enough changed since the file was written?"""
         with self._lock:
-            pending = int(self._delta.ntotal) + len(self._hidden)
-            worthwhile = len(self) <= SMALL or pending * REWRITE_SHARE >= self._base_count
-            due = worthwhile and self._written != self.generation
-        if due:
+            changed = self._written < 0 or self._pending >= self._enough
+            return changed and not self._is_left_behind(self._now())
+
+    @property
+    def is_large(self) -> bool:
+        """Does writing take seconds, or minutes where new centres are found?"""
+        return len(self) >= self._ivf_from
+
+    def save(self) -> None:
+        """Write the file anew: the one that is there with what has changed since. Searches go on meanwhile.
+
+        Needs the lock for this file. The catalogue is read again only where the index becomes one of another kind.
+        """
+        with self._lock:
+            self.catch_up()
+            if self._is_left_behind(self._now()):
+                return
+            self._adopt()
+            base, written, at, pending = self._base, self._written, self._stamp, self._pending
+            hidden, delta = np.array(sorted(self._hidden), dtype=np.int64), faiss.clone_index(self._delta)
+            fits = base is not None and vector_index.fits(base, len(self), ivf_from=self._ivf_from)
+        if fits and pending == 0:
+            if written < 0:
+                self._write(base, at)
+            return
+        found = self._readable_file(own=True) if fits and written >= 0 else None
+        if found is None:
             self.rebuild()
+        else:
+            self._write(vector_index.changed(found.index, hidden, delta), at)
+
+    def erase(self) -> None:
+        """Take the vectors that are found no more off the disk too. Needs the lock for this file."""
+        self._path.with_name(NEXT).unlink(missing_ok=True)  # of a move to another embedder: it can do without
+        if self._hidden:
+            self.save()
 
     def rebuild(self) -> None:
-        """Make the copy anew from the catalogue and write it. Needs the writer's lock; searches go on meanwhile."""
+        """Make the copy anew from the catalogue and write it. Needs the lock for this file; searches go on."""
         with self._catalogue.snapshot():
-            at, base = self._now(), self._built()
-        vector_file.write(self._path, base, at)
+            at = self._now()
+            if self._is_left_behind(at):
+                self._path.unlink(missing_ok=True)  # whoever opens the library next makes it anew
+                return
+            index, _ = self._built()
+        self._write(index, at)
+
+    def _write(self, index: Any, at: Stamp) -> None:
+        """Write an index that stands at `at`, use the file from now on, and follow what came meanwhile."""
+        vector_file.write(self._path, index, at)
         with self._lock:
-            self._set_base(base)
-            self._stamp, self._written = at, at.generation
+            self._open()
             self.catch_up()
 
     def check(self) -> list[str]:
@@ -154,7 +201,21 @@ class Vectors:
         return faults
 
     def _now(self) -> Stamp:
-        return Stamp(self._catalogue.library_id, self._catalogue.embedder, self._catalogue.generation)
+        of = self._embedder.identity if self._ahead else self._catalogue.embedder
+        return Stamp(self._catalogue.library_id, of, self._catalogue.generation)
+
+    def _is_left_behind(self, at: Stamp) -> bool:
+        """The library moved to another embedder: this copy stays as it was, for the answers that began with it.
+
+        Following would compare their questions with another embedder's passages. The next question opens a new copy.
+        """
+        return at.embedder not in ("", self._stamp.embedder) and self._stamp.embedder == self._embedder.identity
+
+    def _vectors(self, ids: Iterable[int]) -> tuple[Ids, Matrix]:
+        return self._catalogue.vectors(ids, self._embedder.identity if self._ahead else None)
+
+    def _batches(self) -> Iterator[tuple[Ids, Matrix]]:
+        return self._catalogue.vector_batches(ROWS_AT_ONCE, self._embedder.identity if self._ahead else None)
 
     def _is_foreign(self, at: Stamp) -> bool:
         """Of another library or embedder, or from a future that this catalogue (an older backup) has not seen."""
@@ -166,25 +227,37 @@ class Vectors:
         if of_index and of_index != self._embedder.identity:
             raise IndexDamaged(
                 f"{self._path.parent}: its vectors belong to the embedder {of_index}, the settings name "
-                f"{self._embedder.identity}. Run `rag repair --index {self._path.parent}`, or change the setting back"
+                f"{self._embedder.identity}. Move it there with `rag reembed --index {self._path.parent}`, or change "
+                "the setting back"
             )
 
     # --- base, delta, hidden ------------------------------------------------------------------------------------------
 
-    def _set_base(self, base: Any) -> None:
+    def _set_base(self, base: Any, ids: Ids) -> None:
         """A new base; delta and hidden start empty."""
-        self._base = base
-        self._base_count = 0 if base is None else int(base.ntotal)
-        self._base_ids = _ids_of(base)
-        self._delta = _exact(self._embedder.dimension)
+        self._base, self._base_ids = base, ids
+        self._base_count = len(ids)
+        self._delta = vector_index.exact(self._embedder.dimension)
         self._hidden: set[int] = set()
-        self._highest = int(self._base_ids[-1]) if self._base_count else 0
+        self._highest = int(ids[-1]) if len(ids) else 0
+        self._masks: dict[tuple[int, bool], tuple[object, Mask]] = {}
+
+    @property
+    def _enough(self) -> int:
+        """Changes for which the file is written anew."""
+        return max(1, min(MOST_PENDING, self._base_count // REWRITE_SHARE))
+
+    @property
+    def _pending(self) -> int:
+        """Passages that came or went since the base was made."""
+        return int(self._delta.ntotal) + len(self._hidden)
 
     def _put(self, ids: Ids, rows: Matrix) -> None:
         if len(ids):
             self._hide(ids.tolist())
             self._delta.add_with_ids(rows, ids)
             self._highest = max(self._highest, int(ids.max()))
+            self._masks.clear()
 
     def _hide(self, ids: Iterable[int]) -> None:
         wanted = np.unique(np.fromiter(ids, dtype=np.int64))
@@ -193,87 +266,74 @@ class Vectors:
         if self._base_count:
             places = np.searchsorted(self._base_ids, wanted).clip(max=self._base_count - 1)
             self._hidden.update(wanted[self._base_ids[places] == wanted].tolist())
+            self._masks.clear()
         if self._delta.ntotal:
             self._delta.remove_ids(faiss.IDSelectorBatch(wanted))
 
-    def _filter(self, allowed: Collection[int] | None, hidden: Collection[int]) -> npt.NDArray[np.bool_] | None:
-        """For every id from 0 to the highest: may it be found? None where all may."""
+    def _mask(self, allowed: Collection[int] | None, hidden: Collection[int] | None) -> Mask | None:
+        """`allowed` (None: all) without `hidden`; None where all may be found.
+
+        Kept until something changes, for the arrays that `access` hands out again and again: nobody can write to them.
+        """
         if allowed is None and not hidden:
             return None
+        key = (id(allowed), hidden is None)
+        kept, made = self._masks.get(key, (None, None))
+        if made is not None and kept is allowed:  # an id may have been given to another object meanwhile
+            return made
         may = np.full(self._highest + 1, allowed is None)
         if allowed is not None:
             ids = np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64)
             may[ids[(ids >= 0) & (ids <= self._highest)]] = True
-        may[list(hidden)] = False
-        return may
+        if hidden:
+            may[np.fromiter(hidden, dtype=np.int64)] = False
+        made = vector_index.mask(may)
+        if allowed is None or (isinstance(allowed, np.ndarray) and not allowed.flags.writeable):
+            while len(self._masks) >= 2 * MASKS:
+                del self._masks[next(iter(self._masks))]
+            self._masks[key] = (allowed, made)
+        return made
 
-    def _built(self) -> Any:
-        """A base with everything the catalogue has. Call it in a snapshot."""
+    def _built(self) -> tuple[Any, Ids]:
+        """A base with everything the catalogue has, and its ids. Call it in a snapshot."""
         _, passages = self._catalogue.counts()
-        base = _exact(self._embedder.dimension) if passages < self._ivf_from else self._trained(passages)
-        for ids, rows in self._catalogue.vector_batches(ROWS_AT_ONCE):
-            if rows.shape[1] != self._embedder.dimension:
-                break  # of another embedder: `_check_embedder` says so at the first search
-            base.add_with_ids(rows, ids)
-        return base
-
-    def _trained(self, passages: int) -> Any:
-        """Empty inverted lists whose centres were found on a sample."""
-        lists = int(4 * passages**0.5)
-        step = max(1, passages // (lists * 40))  # 40 rows a list are enough for k-means; FAISS warns below 39
-        sample = [rows[::step] for _, rows in self._catalogue.vector_batches(ROWS_AT_ONCE)]
-        centres = faiss.IndexFlatIP(self._embedder.dimension)
-        ivf = faiss.IndexIVFScalarQuantizer(
-            centres, self._embedder.dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+        threads = max(1, (os.cpu_count() or 1) // (2 if self._base_count else 1))  # beside the searches that go on
+        base = vector_index.built(
+            self._batches, passages, self._embedder.dimension, ivf_from=self._ivf_from, threads=threads
         )
-        faiss.omp_set_num_threads(os.cpu_count() or 1)  # a search in this thread has set it to one
-        ivf.train(np.concatenate(sample))
-        return ivf
+        return base, vector_index.ids_of(base)
 
     def _open(self) -> None:
         """Use the file if it is whole; otherwise the first `catch_up` builds everything."""
+        mark = self._file_mark()
+        found = self._readable_file()
+        if found is not None:
+            self._set_base(found.index, found.ids)
+            self._stamp, self._written, self._opened = found.stamp, found.stamp.generation, mark
+
+    def _adopt(self) -> None:
+        """Use the file that another process has written since, and follow from there."""
+        mark = self._file_mark()
+        if mark in (None, self._opened):
+            return
+        self._opened = mark
+        found = self._readable_file()
+        if found is not None and replace(found.stamp, generation=0) == replace(self._stamp, generation=0):
+            self._open()
+            self.catch_up()
+
+    def _file_mark(self) -> tuple[int, int] | None:
+        """Differs after each writing of the file."""
         try:
-            found = vector_file.read(self._path, self._embedder.dimension)
+            about = self._path.stat()
+        except OSError:
+            return None
+        return about.st_ino, about.st_mtime_ns
+
+    def _readable_file(self, *, own: bool = False) -> vector_file.Found | None:
+        """What the file holds; None where it is missing or damaged."""
+        try:
+            return vector_file.read(self._path, self._embedder.dimension, own=own)
         except IndexDamaged as error:
             log.warning("%s; it is made anew from the catalogue", error)
-            return
-        if found is not None:
-            base, self._stamp = found
-            self._set_base(base)
-            self._written = self.generation
-
-
-def _exact(dimension: int) -> Any:
-    """Exact inner product over fp16, the precision of the catalogue."""
-    quantizer = faiss.ScalarQuantizer.QT_fp16
-    return faiss.IndexIDMap2(faiss.IndexScalarQuantizer(dimension, quantizer, faiss.METRIC_INNER_PRODUCT))
-
-
-def _ids_of(base: Any) -> Ids:
-    """The ids in a base, ascending."""
-    if base is None or base.ntotal == 0:
-        return np.empty(0, dtype=np.int64)
-    if isinstance(base, faiss.IndexIDMap):
-        return np.sort(faiss.vector_to_array(base.id_map)).astype(np.int64)
-    lists = base.invlists
-    sizes = [(number, lists.list_size(number)) for number in range(base.nlist)]
-    held = [faiss.rev_swig_ptr(lists.get_ids(number), size).copy() for number, size in sizes if size]
-    return np.sort(np.concatenate(held)).astype(np.int64)
-
-
-def _search(index: Any, query: Matrix, k: int, may: npt.NDArray[np.bool_] | None) -> list[Scored]:
-    """One index under a filter; FAISS fills short lists with -1."""
-    ivf = isinstance(index, faiss.IndexIVF)
-    settings: dict[str, Any] = {}
-    if may is not None:
-        bits = np.packbits(may, bitorder="little")  # must live as long as the search
-        settings["sel"] = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-    if ivf:
-        few = may is not None and int(may.sum()) * SELECTIVE < index.ntotal
-        settings["nprobe"] = index.nlist if few else PROBED
-    # One core a query: FAISS's threads wait for each other actively. On two cores beside another busy program, 50,000
-    # vectors took 256 ms with two threads and 1.4 ms with one.
-    faiss.omp_set_num_threads(1)
-    kind = faiss.SearchParametersIVF if ivf else faiss.SearchParameters
-    scores, ids = index.search(query, min(k, index.ntotal), params=kind(**settings))
-    return [Scored(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
+            return None

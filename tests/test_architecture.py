@@ -19,17 +19,17 @@ OURS = RAG + TRAINER + DOORS
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
     {"", "types", "judgement", "errors", "files", "config"},
-    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "lexical", "access", "audit", "versions",
-     "leashed", "stoppable", "detached"},
+    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "lexical", "access", "audit", "versions",
+     "leashed", "stoppable", "detached", "views", "accounts"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
-        "prompt", "read", "risk", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",
+        "prompt", "read", "risk", "embedders", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },
-    {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "outcomes", "checked", "lineage", "connect", "upkeep", "doctor", "replay", "recheck", "compare", "bundle", "insight",
+    {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "outcomes", "checked", "lineage", "connect", "upkeep", "backed_up", "doctor", "replay", "recheck", "compare", "bundle", "insight",
      "lessons", "split", "readable", "training_rows", "bundle_file", "runs", "outlook", "fitting", "calibrate",
-     "gap", "quality", "question_sets", "trend", "figures", "models"},
-    {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring"},
+     "gap", "quality", "question_sets", "trend", "figures", "models", "reembed"},
+    {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring", "reembedding"},
     {"cli", "api", "mcp", "langchain", "llamaindex"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}
