@@ -55,13 +55,16 @@ def pages(path: Path) -> Iterator[Page]:
     yield Page(None, to_text(decode(data, path.name, declared=declared[1].decode("ascii") if declared else None)))
 
 
-def to_text(markup: str) -> str:
-    """Reduce markup to the text convention of `rag.load`. The page's <title> heads it where it has no first heading."""
+def to_text(markup: str, *, without: str = "") -> str:
+    """Reduce markup to the text convention of `rag.load`. The page's <title> heads it where it has no first heading.
+
+    `without` selects further elements that are left out.
+    """
     lexbor = need("selectolax.lexbor", extra="formats", task="Reading HTML")
     _check_depth(markup)
     parser = lexbor.LexborHTMLParser(markup)
     title = rows.cell(parser.css_first("title").text()) if parser.css_first("title") else ""
-    for node in parser.css(_FURNITURE):
+    for node in parser.css(f"{_FURNITURE}, {without}" if without else _FURNITURE):
         node.decompose()
     if parser.body is None:
         return ""

@@ -1,8 +1,9 @@
 """Mail becomes plain text.
 
 Takes   a path (.eml).
-Gives   one Page without a number: the subject as heading, the lines From, To, Cc and Date, then the words; attachments
-        that a reader knows follow under a heading of their own, the others are named in the note.
+Gives   one Page without a number: the subject as heading, the lines From, To, Cc and Date, then the words, without
+        what a reply repeats of the mails before it (`quoted.py`); attachments that a reader knows follow under a
+        heading of their own, the others are named in the note.
 Refuses files that hold neither headers nor a body (LoadError).
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from rag import load
 from rag.errors import GroundlingError, LoadError
-from rag.load import html, limits
+from rag.load import html, limits, quoted
 from rag.load.text import decode, unwrap
 from rag.types import Page
 
@@ -70,10 +71,12 @@ def _body(message: EmailMessage) -> str:
         raise LoadError("the mail is encrypted: only its headers were read; save it decrypted")
     written = _text(message.get_body(("plain",)))
     marked = _text(message.get_body(("html",)))
+    reply = quoted.repeats(message)
     if marked and len(written.split()) < _FEWEST_WORDS:
-        text = html.to_text(marked)
-        return text if len(text) >= len(written) or not written else unwrap(written)
-    return unwrap(written)
+        text = html.to_text(marked, without=quoted.MARKUP if reply else "") or html.to_text(marked)
+        if len(text) >= len(written) or not written:
+            return quoted.without(text) if reply else text
+    return unwrap(quoted.without(written) if reply else written)
 
 
 def _text(part: object) -> str:
