@@ -28,7 +28,7 @@ from rag.errors import ModelError, SettingsError
 from rag.lessons import Lesson
 from rag.parts import Parts
 from rag.read import fingerprint, model_config
-from rag.readable import LeftOut, Readable
+from rag.readable import LeftOut, Readable, open_to
 from rag.split import Split, split
 from rag.training_rows import Sides
 
@@ -311,7 +311,7 @@ _JUDGEMENTS = """
     from (select distinct judgement_id from bundle_judgements) b left join judgements j on j.id = b.judgement_id
     left join audit a on a.id = j.answer_id left join audit o on o.id = j.other_id order by b.judgement_id"""
 _DOCUMENTS = """
-    select b.document_id, b.bundle_id, d.removed_at, c.id, c.access
+    select b.document_id, b.bundle_id, d.removed_at, c.id
     from bundle_documents b join documents d on d.id = b.document_id left join documents c
     on c.collection = d.collection and c.source = d.source and c.path = d.path and c.current = 1
     order by b.document_id"""
@@ -323,15 +323,14 @@ def withdrawn(catalogue: Catalogue) -> list[dict[str, Any]]:
     """What earlier bundles held and must not be learnt from any more: judgements and documents, with the reason."""
     found = [_taken_back(*row) for row in catalogue.db.execute(_JUDGEMENTS)]
     audiences = {
-        str(entry.payload["entry"]): set(entry.payload["audience"])
+        str(entry.payload["entry"]): tuple(entry.payload["audience"])
         for entry in Audit(catalogue).entries(kind="exported")
         if entry.payload
     }
     gone: dict[int, dict[str, Any]] = {}
-    for document, bundle, removed_at, today, access in catalogue.db.execute(_DOCUMENTS):
-        readers = set(json.loads(access or "[]"))
-        wanted = audiences.get(bundle, set())
-        closed = readers and not (wanted and wanted <= readers)
+    opened = {audience: open_to(catalogue, audience) for audience in {(), *audiences.values()}}
+    for document, bundle, removed_at, today in catalogue.db.execute(_DOCUMENTS).fetchall():
+        closed = today not in opened[audiences.get(bundle, ())]
         reason = "removed" if today is None else "closed" if closed else "replaced" if today != document else ""
         before = gone.get(document, {}).get("reason", "")
         if reason and (not before or _GRAVITY.index(reason) > _GRAVITY.index(before)):

@@ -7,6 +7,9 @@
     ├── MissingExtra       an optional package or program is not installed
     ├── IndexDamaged       the index folder is damaged, busy or of another release
     ├── NotFound           a document, answer or conversation does not exist (or may not be read)
+    ├── NotAllowed         a person's role or right does not reach so far
+    ├── SignInRefused      a name and a password do not belong together, or too many were tried
+    ├── TooMany            somebody asks more than the rules allow in this time
     ├── ModelError         a model folder is damaged or of another release
     ├── TooFew             there is too little to measure or to learn from
     └── EndpointError      an outside model did not answer
@@ -46,6 +49,22 @@ class IndexDamaged(GroundlingError):
 
 class NotFound(GroundlingError):
     """A document, answer or conversation does not exist, or the asker may not read it."""
+
+
+class NotAllowed(GroundlingError):
+    """A person's role or right does not reach so far. Never about whether something exists: that is NotFound."""
+
+
+class SignInRefused(GroundlingError):
+    """A name and a password do not belong together, or too many were tried."""
+
+
+class TooMany(GroundlingError):
+    """Somebody asks more than the rules allow in this time; `wait_s` says how long to wait."""
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
 
 
 class ModelError(GroundlingError):

@@ -1,7 +1,8 @@
 """A `Store` over tantivy: passages by their words (BM25, stemmed). A copy of the catalogue, followed by generation.
 
 Takes   passages and the catalogue's list of changes; a query as people type it: no operators, no syntax, any length.
-Gives   at most `k` rows (passage, BM25 score), best first, filtered inside the search: the forbidden takes no place.
+Gives   at most `k` rows (passage, BM25 score), best first. What is not allowed takes no place, and does not count in any
+        score either: under a filter another index is searched, of the allowed passages alone (views.py).
 Fields  the passage's words, its heading path and the document's name; a word in a heading or name counts half as much
         again. Frequencies only, no positions: the text cannot be put together again from this index.
 Stamp   one row with id 0 holds library, analyzer and generation; tantivy commits it together with the passages.
@@ -14,7 +15,8 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,14 +26,18 @@ import tantivy
 from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from rag.catalogue import Catalogue
+from rag.language import spaced
 from rag.types import Passage, Scored
+from rag.views import Views
 
-ANALYZER = "words-english-1"  # part of the stamp: another analysis needs another index
+ANALYZER = "words-english-2"  # part of the stamp: another analysis needs another index
 FIELDS = {"text": 1.0, "headings": 0.5, "name": 0.5}  # and their weights
 LONGEST_QUERY = 64  # different words; more only cost time
 LONGEST_WORD = 60  # characters
 MOST_RANGES = 64  # of ids in a filter; beyond, a set of single ids is faster
 HEAP = 64_000_000  # bytes of one writing thread before it makes a segment
+VIEW_HEAP = 32_000_000
+AT_ONCE = 10_000  # passages read from the catalogue together
 _OLD, _NEW = "lexical.old", "lexical.new"
 
 log = logging.getLogger(__name__)
@@ -48,6 +54,7 @@ class Lexical:
         self._stamp: dict[str, Any] = {}
         self._words = _analyzer(stopwords=False)
         self._asked = _analyzer(stopwords=True)
+        self._views = Views(_empty_view, self._put_into)
         self.reload()
 
     @property
@@ -79,9 +86,9 @@ class Lexical:
             (Occur.Should, Query.boost_query(Query.term_query(schema, field, word, "freq"), weight))
             for field, weight in FIELDS.items() for word in words
         ])  # fmt: skip
-        if allowed is not None:
-            found = Query.boolean_query([(Occur.Must, found), (Occur.Must, _filter(schema, allowed))])
-        searcher = self._index.searcher()
+        searcher, condition = self._among(allowed)
+        if condition is not None:
+            found = Query.boolean_query([(Occur.Must, found), (Occur.Must, condition)])
         hits = searcher.search(found, limit=k, count=False).hits
         ids = searcher.fast_field_values("id", [address for _, address in hits])
         rows = [Scored(int(passage), float(score)) for passage, (score, _) in zip(ids, hits, strict=True)]
@@ -92,7 +99,7 @@ class Lexical:
 
         Nothing is left out for being far down a list: this counts. Stop words are looked for too.
         """
-        wanted = self._words.analyze(words)
+        wanted = self._words.analyze(spaced(words))
         if not wanted or self._index is None or (allowed is not None and len(allowed) == 0):
             return []
         schema = self._index.schema
@@ -102,18 +109,38 @@ class Lexical:
             ]))
             for word in dict.fromkeys(wanted)
         ]  # fmt: skip
-        if allowed is not None:
-            conditions.append((Occur.Must, _filter(schema, allowed)))
-        searcher = self._index.searcher()
+        searcher, condition = self._among(allowed)
+        if condition is not None:
+            conditions.append((Occur.Must, condition))
         hits = searcher.search(Query.boolean_query(conditions), limit=max(1, len(self)), count=False).hits
         return sorted(int(number) for number in searcher.fast_field_values("id", [address for _, address in hits]))
 
+    def _among(self, allowed: Collection[int] | None) -> tuple[Any, Query | None]:
+        """What to search, and a condition where it holds more than is allowed."""
+        if allowed is None:
+            return self._index.searcher(), None
+        ids = np.unique(np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64))
+        ids = ids[ids > 0]  # 0 is the stamp
+        view = self._views.of(ids)
+        return (view, None) if view is not None else (self._index.searcher(), _filter(self._index.schema, ids))
+
+    def _put_into(self, index: Any, ids: npt.NDArray[np.int64]) -> None:
+        """Add these passages to a view."""
+        writer = index.writer(heap_size=VIEW_HEAP, num_threads=1)
+        for start in range(0, len(ids), AT_ONCE):
+            for row in self._catalogue.passages(ids[start : start + AT_ONCE].tolist()):
+                writer.add_document(_document(row))
+        writer.commit()
+        writer.wait_merging_threads()
+        index.reload()
+
     def stems(self, words: str) -> list[str]:
         """The words as they stand in the index: lower case, accents folded, cut to their stems."""
-        return list(self._words.analyze(words))
+        return list(self._words.analyze(spaced(words)))
 
     def _query_words(self, query: str) -> list[str]:
         """Stemmed words, each once; "to be or not to be" keeps its stop words, having nothing else."""
+        query = spaced(query)
         words = self._asked.analyze(query) or self._words.analyze(query)
         return list(dict.fromkeys(words))[:LONGEST_QUERY]
 
@@ -127,10 +154,19 @@ class Lexical:
                     self._index = _opened(self._folder)
                 if self._index is not None:
                     self._index.reload()
-                    self._stamp = _stamp_of(self._index)
+                    self._set_stamp(_stamp_of(self._index))
             except (ValueError, OSError) as error:  # tantivy raises ValueError for all that it finds damaged
                 log.warning("%s: cannot be read (%s); it is made anew from the catalogue", self._folder, error)
                 self._index, self._stamp = None, {}
+
+    def _set_stamp(self, stamp: dict[str, Any]) -> None:
+        """Where this copy stands now. Views that hold words which were removed since go."""
+        before, self._stamp = self._stamp, stamp
+        if before and before != stamp:
+            if {**before, "generation": 0} != {**stamp, "generation": 0} or self.generation < before["generation"]:
+                self._views.clear()
+            else:
+                self._views.forget(self._catalogue.changes_since(before["generation"]).removed)
 
     def catch_up(self) -> None:
         """Follow what was committed since. Needs the writer's lock."""
@@ -145,7 +181,7 @@ class Lexical:
                 return
             changes = self._catalogue.changes_since(self.generation)
             gone = [*changes.removed, *changes.added]  # after a crash an added one may be there already
-            self._change(gone, self._catalogue.passages(changes.added), now)
+            self._change(gone, self._passages(changes.added), now)
 
     def rebuild(self) -> None:
         """Make the copy anew beside the old one and swap them. Needs the writer's lock."""
@@ -185,6 +221,10 @@ class Lexical:
         with self._lock:
             self._index, self._stamp = None, {}
 
+    def _passages(self, ids: Sequence[int]) -> Iterator[Passage]:
+        for start in range(0, len(ids), AT_ONCE):
+            yield from self._catalogue.passages(ids[start : start + AT_ONCE])
+
     def _now(self) -> dict[str, Any]:
         library, generation = self._catalogue.library_id, self._catalogue.generation
         return {"library": library, "analyzer": ANALYZER, "generation": generation}
@@ -208,16 +248,28 @@ def _analyzer(*, stopwords: bool) -> TextAnalyzer:
     return builder.filter(Filter.stemmer("english")).build()
 
 
-def _opened(folder: Path) -> Any:
-    """The index in `folder`, made where the folder is empty."""
+def _opened(folder: Path | None) -> Any:
+    """The index in `folder`, made where the folder is empty; without one, in memory."""
     schema = tantivy.SchemaBuilder()
     schema.add_unsigned_field("id", indexed=True, fast=True)
     for field in FIELDS:
         schema.add_text_field(field, tokenizer_name=ANALYZER, index_option="freq")
     schema.add_bytes_field("stamp", stored=True)
-    index = tantivy.Index(schema.build(), path=str(folder))
+    index = tantivy.Index(schema.build(), path=str(folder) if folder else None)
     index.register_tokenizer(ANALYZER, _analyzer(stopwords=False))
     index.config_reader("manual")  # nobody sees a commit before `reload`
+    return index
+
+
+def _empty_view() -> Any:
+    """With a row for the stamp, since the library's own index counts one too."""
+    index = _opened(None)
+    writer = index.writer(heap_size=VIEW_HEAP, num_threads=1)
+    mark = tantivy.Document()
+    mark.add_unsigned("id", 0)
+    writer.add_document(mark)
+    writer.commit()
+    writer.wait_merging_threads()
     return index
 
 
@@ -248,19 +300,22 @@ def _commit(index: Any, gone: Iterable[int], come: Iterable[Passage], stamp: dic
 def _document(passage: Passage) -> tantivy.Document:
     row = tantivy.Document()
     row.add_unsigned("id", passage.id)
-    row.add_text("text", passage.text)
-    row.add_text("headings", " ".join(passage.headings))
-    row.add_text("name", str(PurePosixPath(passage.document).with_suffix("")))
+    row.add_text("text", spaced(passage.text))
+    row.add_text("headings", spaced(" ".join(passage.headings)))
+    row.add_text("name", _name(passage.document))
     return row
 
 
-def _filter(schema: Any, allowed: Collection[int]) -> Query:
-    """The allowed ids as a condition that adds nothing to the score.
+@lru_cache(maxsize=64)  # a document's passages come together
+def _name(document: str) -> str:
+    return str(PurePosixPath(document).with_suffix(""))
+
+
+def _filter(schema: Any, ids: npt.NDArray[np.int64]) -> Query:
+    """The ids, ascending, as a condition that adds nothing to the score.
 
     Documents get their ids in one go, so most filters are a few ranges; a set of a million single ids would be slow.
     """
-    ids = np.unique(np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64))
-    ids = ids[ids > 0]  # 0 is the stamp
     ranges = _ranges(ids)
     if len(ranges) > MOST_RANGES or not ranges:
         return Query.const_score_query(Query.term_set_query(schema, "id", ids.tolist()), 0.0)

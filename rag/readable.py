@@ -15,18 +15,22 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from rag.accounts.rights import reads
 from rag.catalogue import Catalogue
 from rag.types import Document, Passage
 
 CLOSED = "its document is not open to every future reader"
 REMOVED = "its document was removed"
 REPLACED = "its words no longer stand in the current version"
-_OPEN = """
+# Open to whoever stands in the library now or later: an audience of nobody in particular.
+_TO_ALL = "d.access = '[]' and not exists (select 1 from grants where collection = d.collection)"
+_TO_EACH = f"""(with a(person) as (select value from json_each(:audience))
+    select count(*) = sum({reads("d").replace(":person", "a.person")}) from a)"""  # noqa: S608 - our own condition
+_OPEN = f"""
     select d.id, d.access from documents d where d.current = 1
-    and (d.access = '[]' or (:audience <> '[]' and not exists (
-        select 1 from json_each(:audience) a where a.value not in (select value from json_each(d.access)))))
+    and case :audience when '[]' then {_TO_ALL} else {_TO_EACH} end
     and (:collection is null or d.collection = :collection)
-    order by d.collection, d.source, d.path"""
+    order by d.collection, d.source, d.path"""  # noqa: S608 - our own conditions
 # The version that a name and a number mean, and today's of the same document; removed ones last.
 _TODAY = """
     select d.id, c.id from documents d left join documents c
@@ -51,15 +55,21 @@ class Place(NamedTuple):
         return self.passage.text[self.start : self.end]
 
 
+def open_to(
+    catalogue: Catalogue, audience: Sequence[str] = (), collection: str | None = None
+) -> dict[int, tuple[str, ...]]:
+    """The current documents that all of the audience may read (nobody named: everybody), with their own readers."""
+    wanted = {"audience": json.dumps(sorted(set(audience))), "collection": collection}
+    return {number: tuple(json.loads(access)) for number, access in catalogue.db.execute(_OPEN, wanted)}
+
+
 class Readable:
     """One state of the catalogue, as far as all readers of a bundle may know it."""
 
     def __init__(self, catalogue: Catalogue, audience: Sequence[str] = (), collection: str | None = None) -> None:
         self._catalogue = catalogue
-        wanted = {"audience": json.dumps(sorted(set(audience))), "collection": collection}
-        rows = catalogue.db.execute(_OPEN, wanted).fetchall()
-        self.access: dict[int, tuple[str, ...]] = {row[0]: tuple(json.loads(row[1])) for row in rows}
-        self.documents: dict[int, Document] = {row[0]: catalogue.document_of(row[0]) for row in rows}
+        self.access = open_to(catalogue, audience, collection)
+        self.documents: dict[int, Document] = {number: catalogue.document_of(number) for number in self.access}
         self.passages_of = lru_cache(maxsize=64)(self._passages_of)
         self.text_of = lru_cache(maxsize=64)(self._text_of)
 

@@ -4,7 +4,7 @@
               └─► lexical.search ─┴─► normalise ─► weighted sum ─► drop near copies ─► hits, best first
 
 Takes   a question, and who asks in which collection: nothing else is ever looked at, both searches filter inside.
-Gives   at most `k` hits, each passage once, one of each group of near copies. No match is an empty list, not an error.
+Gives   at most `k` hits, each passage once, near copies of a better one left out. No match is an empty list, not an error.
 Scores  from 0 to 1: each store's scores are stretched over its own list (best 1, last 0), then summed by weight. They
         compare hits of one call, never of two.
 Source  weighted sum of min-max scores: Bruch, Gai & Ingber, TOIS 2023, arXiv:2210.11934, who find it ahead of ranks.
@@ -12,7 +12,7 @@ Source  weighted sum of min-max scores: Bruch, Gai & Ingber, TOIS 2023, arXiv:22
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rag import access
 from rag.parts import Parts
@@ -40,7 +40,7 @@ def retrieve(
     scores = dict(fused)
     cosines = dict(near)
     hits = [Hit(passage, scores[passage.id], cosines.get(passage.id, 0.0)) for passage in passages]
-    return without_copies(hits)[:k]
+    return without_copies(hits, parts.catalogue.near_keys(hit.passage.id for hit in hits))[:k]
 
 
 def fuse(near: Sequence[Scored], same: Sequence[Scored], *, weight: float) -> list[Scored]:
@@ -68,14 +68,16 @@ def normalised(rows: Sequence[Scored]) -> list[Scored]:
     return [Scored(row.passage, (row.score - low) / (high - low)) for row in rows]
 
 
-def without_copies(hits: Sequence[Hit]) -> list[Hit]:
-    """One hit, the best, of each group of near copies."""
-    seen: set[int] = set()
+def without_copies(hits: Sequence[Hit], keys: Mapping[int, frozenset[str]]) -> list[Hit]:
+    """The hits without those that are near copies of a better one, by the keys that near copies share.
+
+    Not by `passage.group`: which passages form a group also depends on passages that are not for this person.
+    """
+    seen: set[str] = set()
     kept: list[Hit] = []
     for hit in hits:
-        group = hit.passage.group
-        if group and group in seen:
-            continue
-        seen.add(group)
-        kept.append(hit)
+        mine = keys.get(hit.passage.id, frozenset())
+        if seen.isdisjoint(mine):
+            seen |= mine
+            kept.append(hit)
     return kept

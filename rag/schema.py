@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable
 from sqlite3 import Connection
 
+from rag.accounts.tables import TABLES
+
 MIGRATIONS: list[Callable[[Connection], None]] = []  # run in order, each once; append only
 
 
@@ -314,3 +316,25 @@ def m006_quality(db: Connection) -> None:
         "create trigger expected_goes_with_the_answer after update of payload on audit when new.payload is null begin"
         " update evaluated set expected = null where answer_id = new.id; end"
     )
+
+
+@MIGRATIONS.append
+def m007_embedders(db: Connection) -> None:
+    """Which setting opens the embedder of the vectors, so that it goes on answering where the settings name another."""
+    _run(
+        db,
+        """
+        create table embedders (
+            identity text primary key,
+            name text not null             -- the setting `embedder` that opened it; a folder in full
+        ) without rowid;
+        -- keeps: the one it was decided not to move to
+        alter table state add column keeps text not null default ''
+        """,
+    )
+
+
+@MIGRATIONS.append
+def m008_accounts(db: Connection) -> None:
+    """People, groups, tokens, sessions, rights of collections."""
+    _run(db, TABLES)

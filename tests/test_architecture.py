@@ -20,7 +20,7 @@ OURS = RAG + TRAINER + DOORS
 LAYERS = [
     {"", "types", "judgement", "errors", "files", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "lexical", "access", "audit", "versions",
-     "leashed", "stoppable", "detached", "views", "accounts"},
+     "leashed", "language", "stoppable", "detached", "views", "accounts"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
         "prompt", "read", "risk", "embedders", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",

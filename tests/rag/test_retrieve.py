@@ -50,12 +50,10 @@ def test_fused_scores_lie_between_0_and_1_each_passage_once_best_first(
     assert rows == sorted(rows, key=lambda row: (-row.score, row.passage))
 
 
-def test_of_near_copies_the_best_stays_and_ungrouped_passages_are_no_copies() -> None:
-    hits = [
-        Hit(Passage(number, 1, "a.md", 1, 0, 1, "x", None, group=group), 1 - number / 10)
-        for number, group in [(1, 5), (2, 0), (3, 5), (4, 0), (5, 6)]
-    ]
-    assert [hit.passage.id for hit in without_copies(hits)] == [1, 2, 4, 5]
+def test_of_near_copies_the_best_stays_and_passages_without_keys_are_no_copies() -> None:
+    hits = [Hit(Passage(number, 1, "a.md", 1, 0, 1, "x", None), 1 - number / 10) for number in range(1, 6)]
+    keys = {1: frozenset("ab"), 3: frozenset("bc"), 5: frozenset("cd")}
+    assert [hit.passage.id for hit in without_copies(hits, keys)] == [1, 2, 4, 5]  # 5 is a copy of none that is shown
 
 
 @pytest.fixture(scope="module")
