@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from rag import language
 from rag.errors import need
 from rag.types import Draft, Page, PageSpan
 
@@ -85,7 +86,7 @@ def draft(pages: Iterable[Page], *, title: str) -> Draft:
         ocr_pages=tuple(
             p.number for p, text in zip(read, texts, strict=True) if text and p.ocr and p.number is not None
         ),
-        notes=_notes(read),
+        notes=(*_notes(read), *language.noted(whole)),
     )
 
 

@@ -26,7 +26,7 @@ import tantivy
 from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from rag.catalogue import Catalogue
-from rag.language import spaced
+from rag.language import folded
 from rag.types import Passage, Scored
 from rag.views import Views
 
@@ -99,7 +99,7 @@ class Lexical:
 
         Nothing is left out for being far down a list: this counts. Stop words are looked for too.
         """
-        wanted = self._words.analyze(spaced(words))
+        wanted = self._words.analyze(folded(words))
         if not wanted or self._index is None or (allowed is not None and len(allowed) == 0):
             return []
         schema = self._index.schema
@@ -136,11 +136,11 @@ class Lexical:
 
     def stems(self, words: str) -> list[str]:
         """The words as they stand in the index: lower case, accents folded, cut to their stems."""
-        return list(self._words.analyze(spaced(words)))
+        return list(self._words.analyze(folded(words)))
 
     def _query_words(self, query: str) -> list[str]:
         """Stemmed words, each once; "to be or not to be" keeps its stop words, having nothing else."""
-        query = spaced(query)
+        query = folded(query)
         words = self._asked.analyze(query) or self._words.analyze(query)
         return list(dict.fromkeys(words))[:LONGEST_QUERY]
 
@@ -300,8 +300,8 @@ def _commit(index: Any, gone: Iterable[int], come: Iterable[Passage], stamp: dic
 def _document(passage: Passage) -> tantivy.Document:
     row = tantivy.Document()
     row.add_unsigned("id", passage.id)
-    row.add_text("text", spaced(passage.text))
-    row.add_text("headings", spaced(" ".join(passage.headings)))
+    row.add_text("text", folded(passage.text))
+    row.add_text("headings", folded(" ".join(passage.headings)))
     row.add_text("name", _name(passage.document))
     return row
 
