@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag import cite, followup, generate, prompt, quote, remembered, spoken, tasks, wording, workers
+from rag import cite, followup, generate, language, prompt, quote, remembered, spoken, tasks, wording, workers
 from rag.asof import as_it_was
 from rag.audit import ASKED
 from rag.compose import Material, compose
@@ -325,6 +325,8 @@ def _finish(
 ) -> Answer:
     """The whole answer, written to the audit."""
     course.timings["total"] = (time.perf_counter() - course.began) * 1000
+    shown = {cited.passage for cited in citations or nearest}
+    foreign = language.notices([course.asked, *(hit.text for hit in course.read if hit.passage.id in shown)])
     result = Answer(
         text=words,
         abstained=reason is not None,
@@ -338,7 +340,7 @@ def _finish(
         standalone=course.alone,
         nearest=nearest,
         reason=reason,
-        notices=tuple(course.notices),
+        notices=(*course.notices, *foreign),
         disagreement=() if reason else course.disagreement,
         query_side=course.parts.embedder.query_side,
         remembered=tuple(fact.id for fact in course.recalled.facts),

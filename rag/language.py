@@ -128,4 +128,4 @@ def notices(texts: Iterable[str]) -> list[str]:
     names = sorted({name for text in texts if (name := of(text))})
     if not names:
         return []
-    return [f"Read in {' and '.join(names)}, outside the model's language (English): check the quoted words."]
+    return [f"{' and '.join(names)}: outside the model's language (English), so check the quoted words."]

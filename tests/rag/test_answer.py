@@ -220,6 +220,20 @@ def test_every_answer_and_refusal_is_audited_with_what_replays_it(parts: Parts) 
     assert newest.kind == "answer"
 
 
+def test_an_answer_in_another_language_says_that_the_model_does_not_know_it(
+    parts: Parts, library: Library, tmp_path: Path
+) -> None:
+    words = "Die Kantine in Halle Sieben ist von elf bis vierzehn Uhr offen und wird von den Nachbarn auch besucht."
+    (tmp_path / "kantine.md").write_text(words)
+    library.add(tmp_path / "kantine.md", collection="halle")
+    try:
+        result = ask(parts, "Kantine Halle Sieben offen?", collection="halle")
+    finally:
+        library.remove("kantine.md", collection="halle")
+    assert result.citations[0].quote == words
+    assert "German: outside the model's language" in result.notices[0]
+
+
 def test_two_documents_that_answer_alike_are_both_cited(parts: Parts, library: Library, tmp_path: Path) -> None:
     new = tmp_path / "rules.md"
     new.write_text("# Rules\n\nA lost laptop is reported to the police within two days.\n", "utf-8")
