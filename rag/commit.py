@@ -19,6 +19,8 @@ from rag.catalogue import STORED, Catalogue, now
 from rag.errors import IndexDamaged
 from rag.types import Chunk, Document, Draft
 
+SWEPT = 5_000  # vectors in one transaction: their bytes are overwritten, 8 MB of log
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -60,7 +62,7 @@ def check_embedder(catalogue: Catalogue, identity: str) -> None:
         folder = catalogue.path.parent
         raise IndexDamaged(
             f"{folder}: its vectors belong to the embedder {catalogue.embedder}, the settings name {identity}. "
-            f"Run `rag repair --index {folder}`, or change the setting back"
+            f"Move it there with `rag reembed --index {folder}`, or change the setting back"
         )
 
 
@@ -90,12 +92,33 @@ def set_access(catalogue: Catalogue, document: Document, persons: Sequence[str])
         catalogue.bump()
 
 
-def set_embedder(catalogue: Catalogue, identity: str) -> None:
-    """Say which vectors count from now on; the generation grows, so that copies follow."""
+def set_embedder(catalogue: Catalogue, identity: str, late: Sequence[int] = ()) -> None:
+    """Say which vectors count from now on; the generation grows, so that copies follow. `sweep` drops the others.
+
+    `late` are passages that were embedded after a copy was written: it takes them in as if they were new.
+    """
     with catalogue.atomic() as db:
-        db.execute("update state set embedder = ?", (identity,))
-        db.execute("delete from vectors where embedder <> ?", (identity,))
-        catalogue.bump()
+        db.execute("update state set embedder = ?, keeps = ''", (identity,))
+        generation = catalogue.bump()
+        db.execute(
+            "insert into changes select ?, id, 0 from passages where id in (select value from json_each(?))",
+            (generation, json.dumps(list(late))),
+        )
+
+
+def sweep(catalogue: Catalogue, but: Collection[str]) -> int:
+    """Drop the vectors of all embedders but these and say how many; a little at a time, since others want to write."""
+    names, dropped = json.dumps(list(but)), 0
+    while True:
+        with catalogue.atomic() as db:
+            gone = db.execute(
+                "delete from vectors where rowid in (select rowid from vectors"
+                " where embedder not in (select value from json_each(?)) limit ?)",
+                (names, SWEPT),
+            ).rowcount
+        dropped += gone
+        if gone < SWEPT:
+            return dropped
 
 
 def write_vectors(catalogue: Catalogue, vectors: dict[str, npt.NDArray[np.float32]], embedder: str) -> None:

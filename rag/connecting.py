@@ -70,8 +70,9 @@ class Connecting:
 
         given = [addresses] if isinstance(addresses, str | Path) else addresses
         sources = [open_source(address, options) for address in given]
+        self._parts()  # what cannot be opened is said now, not at the first look
         looks = rounds(
-            self._parts(), sources,
+            self._parts, sources,
             stop=stop or threading.Event(), every=every, collection=collection, sync=sync, access=access,
         )  # fmt: skip
         return self._rechecked(looks)

@@ -52,7 +52,10 @@ def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedd
     if str(settings.query_side) == NONE or (settings.query_side is None and not folder.is_dir()):
         plain: Embedder = own
         return plain
-    return Tuned(own, folder)
+    tuned = Tuned(own, folder)
+    if settings.query_side is None and not tuned.fits:  # a model's own, made for another embedder: nobody asked for it
+        return tuned.base  # type: ignore[return-value]
+    return tuned
 
 
 class MiniLM:

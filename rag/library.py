@@ -20,6 +20,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rag import memory
+from rag.accounting import ROLES as ROLES  # the doors know the library only
+from rag.accounting import SCOPES as SCOPES
+from rag.accounting import Accounting
+from rag.accounting import Person as Person
+from rag.accounting import Token as Token
 from rag.audit import ASKED
 from rag.auditing import Auditing
 from rag.catalogue import Catalogue
@@ -42,6 +47,7 @@ from rag.keeping import Retention as Retention
 from rag.measuring import Measuring
 from rag.opening import Opening
 from rag.promoting import Promoting
+from rag.reembedding import Reembedding
 from rag.types import (
     DEFAULT_COLLECTION,
     LOCAL_OWNER,
@@ -105,7 +111,7 @@ def _turns(history: History) -> tuple[Message, ...]:
     return tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
 
 
-class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting):
+class Library(Opening, Accounting, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting, Reembedding):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings, *, promoted: bool = True) -> None:
@@ -275,18 +281,25 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Any]:
+    def status(self, *, person: str | None = None) -> dict[str, Any]:
         """Model, documents, passages, generation; the embedder once it is loaded. Quick: loads nothing."""
-        documents, passages = self._catalogue.counts()
+        documents, passages = self._catalogue.counts() if person is None else self._counts_for(person)
         return {
             "model": self._model_name(),
             "documents": documents,
             "passages": passages,
             "generation": self._catalogue.generation,
-            "embedder": self.settings.embedder,
+            "embedder": self.embedder_name,
             "precision": getattr(self._opened.embedder, "precision", None) if self._opened else None,
             "index": str(self.path),
         }
+
+    def _counts_for(self, person: str) -> tuple[int, int]:
+        """What there is for one person: how much else there is, is no one else's business."""
+        from rag.access import allowed
+
+        found = allowed(self._catalogue, person, None)
+        return len(self.documents(person=person)), self._catalogue.counts()[1] if found is None else len(found)
 
     def evaluate(self, questions: Path | Sequence[dict[str, Any]]) -> Report:
         """Ask a question set and count right, wrong and refused, in percent."""
@@ -328,7 +341,7 @@ class Library(Opening, Judging, Keeping, Connecting, Auditing, Improving, Measur
         """Make the library what it was when `file` was written; `force` replaces documents that are there."""
         from rag import upkeep
 
-        upkeep.restore(self._parts(), file, force=force)
+        upkeep.restore(self._mended_parts(), file, force=force)
 
     def close(self) -> None:
         """Let go of files and connections."""

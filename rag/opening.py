@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.catalogue import Catalogue
 from rag.config import Settings
 from rag.errors import ModelError
 from rag.versions import Versions
@@ -28,8 +29,10 @@ class Opening:
 
     path: Path
     settings: Settings
+    _catalogue: Catalogue
     _promoted: bool  # False: the model that the settings name answers, whichever was promoted
     _opened: Parts | None
+    _belonged: str = ""  # the embedder of the catalogue when the parts were opened
     _opening: threading.RLock
 
     def warm(self) -> None:
@@ -69,19 +72,38 @@ class Opening:
             return self._parts_for(self.settings.model)
 
     def _parts_for(self, folder: Path) -> Parts:
+        """Where something changed, a copy: an answer that is running keeps the parts it began with."""
         with self._opening:
-            if self._opened is not None and self._opened.settings.model == folder:
-                return self._opened
-            from rag.embed import open_embedder
-            from rag.parts import open_parts
+            opened, belongs = self._opened, self._catalogue.embedder
+            if opened is not None and opened.settings.model == folder and belongs == self._belonged:
+                return opened
+            settings = self.settings.but(model=folder)
+            if opened is None:
+                from rag.embedders import open_answering
+                from rag.parts import open_parts
 
-            settings = self.settings if folder == self.settings.model else self.settings.but(model=folder)
-            if self._opened is None:
-                self._opened = open_parts(self.path, settings, open_embedder(settings))
-            else:  # a copy: an answer that is running keeps the parts it began with
-                embedder = open_embedder(settings, base=self._opened.embedder)
-                self._opened = replace(self._opened, settings=settings, embedder=embedder, reader=None)
-            return self._opened
+                opened = open_parts(self.path, *open_answering(self._catalogue, settings))
+            elif belongs not in (self._belonged, opened.embedder.identity):  # it moved, or was restored
+                opened = self._moved(opened, settings)
+            elif opened.settings.model != folder:
+                from rag.embed import open_embedder
+
+                settings = opened.settings.but(model=folder)
+                embedder = open_embedder(settings, base=opened.embedder)
+                opened = replace(opened, settings=settings, embedder=embedder, reader=None)
+            self._opened, self._belonged = opened, belongs
+            return opened
+
+    def _moved(self, opened: Parts, settings: Settings) -> Parts:
+        """With the embedder that counts by now, and a copy of its vectors."""
+        from rag.embedders import open_answering
+        from rag.vectors import Vectors
+
+        settings, embedder = open_answering(self._catalogue, settings)
+        vectors = Vectors(self.path, opened.catalogue, embedder)
+        vectors.catch_up()
+        reader = opened.reader if opened.settings.model == settings.model else None
+        return replace(opened, settings=settings, embedder=embedder, vectors=vectors, reader=reader)
 
     def _model_parts(self) -> Parts:
         """The same, with a reader, and a speaker where an endpoint is set."""

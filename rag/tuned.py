@@ -67,6 +67,11 @@ class Tuned:
         return self.base.identity
 
     @property
+    def fits(self) -> bool:
+        """Whether it was tuned for this base."""
+        return bool(self._about["base"] == self.base.identity)
+
+    @property
     def dimension(self) -> int:
         """Numbers in a vector."""
         return self.base.dimension
@@ -89,7 +94,7 @@ class Tuned:
 
     def _opened(self) -> Embed:
         """The tuned copy; its vectors end with the small turn of method "adapter", where there is one."""
-        if self._about["base"] != self.identity:
+        if not self.fits:
             raise ModelError(
                 f"{self._folder}: tuned for the embedder {self._about['base']}, but this one is "
                 f"{self.identity}. Tune one for this embedder, or go without: GROUNDLING_QUERY_SIDE={NONE}"

@@ -29,7 +29,7 @@ LAYERS = [
     {"ingest", "answer", "evaluate", "improve", "promote", "gate", "probes", "probing", "outcomes", "checked", "lineage", "connect", "upkeep", "backed_up", "doctor", "replay", "recheck", "compare", "bundle", "insight",
      "lessons", "split", "readable", "training_rows", "bundle_file", "runs", "outlook", "fitting", "calibrate",
      "gap", "quality", "question_sets", "trend", "figures", "models", "reembed"},
-    {"library", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring", "reembedding"},
+    {"library", "accounting", "judging", "keeping", "connecting", "auditing", "improving", "opening", "promoting", "measuring", "reembedding"},
     {"cli", "api", "mcp", "langchain", "llamaindex"},
 ]  # fmt: skip
 LAYER = {name: height for height, names in enumerate(LAYERS) for name in names}

@@ -194,7 +194,7 @@ def tokens(text: str) -> int:
 
 def _names(door: Door, person: str) -> list[str]:
     held = collections(door.library, person)
-    return [MODEL, *(f"{MODEL}/{name}" for name in held), str(door.library.settings.embedder)]
+    return [MODEL, *(f"{MODEL}/{name}" for name in held), door.library.embedder_name]
 
 
 def _collection(door: Door, request: ChatRequest, person: str) -> str | None:

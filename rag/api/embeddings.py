@@ -61,7 +61,7 @@ class Embeddings(BaseModel):
 @routes.post("/embeddings")
 async def embed(request: EmbeddingRequest, door: AtDoor, person: Person) -> Embeddings:  # noqa: ARG001 - known by token
     """Unit vectors of texts, made by the embedder of the library."""
-    name = str(door.library.settings.embedder)
+    name = door.library.embedder_name
     if request.model != name:
         raise Problem(
             404, f"{request.model}: no such embedder. Here it is {name}", code="model_not_found", param="model"

@@ -22,6 +22,7 @@ from rag.cli import (
     keeping,
     promoting,
     quality,
+    reembed,
     serving,
     upkeep,
     watching,
@@ -36,7 +37,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback of ours is for a bug report, whole and plain
     rich_markup_mode=None,
 )
-for module in (documents, watching, asking, judging, quality, insight, keeping, improving, promoting, upkeep, serving):
+MODULES = (
+    documents, watching, asking, judging, quality, insight, keeping, improving, promoting, upkeep, reembed, serving,
+)  # fmt: skip
+for module in MODULES:
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(judging.judgements, name="judgements")

@@ -55,15 +55,24 @@ def library(
     influence: float | None = None,
     held_out: float | None = None,
     existing: bool = True,
+    tell_embedder: bool = True,
 ) -> Library:
-    """Open the library. `existing` refuses a folder without one: a misspelt path is no empty library."""
+    """Open the library. `existing` refuses a folder without one: a misspelt path is no empty library.
+
+    `tell_embedder`: where the settings name another embedder than the library's, that is said on stderr.
+    """
     settings = Settings(index=index, model=model, strictness=strictness, influence=influence, held_out=held_out)
     if existing and not (settings.index / "catalogue.db").is_file():
         raise SettingsError(
             f"{settings.index}: no library there. Make one: rag add FOLDER --index {settings.index}, "
             "or name another with --index"
         )
-    return open_library(settings.index, settings, promoted=model is None)  # a model that is named answers
+    opened = open_library(settings.index, settings, promoted=model is None)  # a model that is named answers
+    choice = opened.embedder_choice() if tell_embedder else None
+    if choice is not None and not choice.kept:
+        what_to_do = f"`rag reembed --index {settings.index}` moves it there, with --keep it stays"
+        typer.echo(f"rag: {choice}. {what_to_do}", err=True)
+    return opened
 
 
 def as_json(value: Mapping[str, Any]) -> None:

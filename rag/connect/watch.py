@@ -1,6 +1,6 @@
 """Sources followed again and again, until somebody says stop.
 
-Takes   an open library's parts and addresses.
+Takes   what gives an open library's parts, and addresses.
 Gives   one list of reports for each look that found something; a trouble that lasts is told once, and when it is over.
 Costs   at most a twentieth of one core: a look that took long makes the pause after it longer.
 Survives a restart, also by power loss: what is known stands in the catalogue, so the first look reads only what is new.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rag.connect.source import Source
 from rag.connect.taking import take_from
@@ -25,7 +25,7 @@ LONGEST_S = 60.0  # ... up to here
 
 
 def rounds(
-    parts: Parts,
+    parts: Callable[[], Parts],
     sources: Sequence[Source],
     *,
     stop: threading.Event,
@@ -34,7 +34,10 @@ def rounds(
     sync: bool = False,
     access: Sequence[str] = (),
 ) -> Iterator[list[FileReport]]:
-    """Look at each source when it is due; ends when `stop` is set. The first list may be empty: the start."""
+    """Look at each source when it is due; ends when `stop` is set. The first list may be empty: the start.
+
+    `parts` is asked before each look: the library may have moved to another embedder since.
+    """
     due = dict.fromkeys(range(len(sources)), 0.0)
     troubles: dict[int, set[str]] = {number: set() for number in due}
     readers = list(access)
@@ -47,7 +50,7 @@ def rounds(
                 continue
             named = readers if first else ()  # naming readers looks at every document: once is enough
             try:
-                met = take_from(parts, source, collection=collection, sync=sync, access=named, quiet=True)
+                met = take_from(parts(), source, collection=collection, sync=sync, access=named, quiet=True)
             except IndexDamaged as error:  # another process writes for long: the next look comes
                 met = [FileReport(source.address, "failed", reason=str(error))]
             reports += _news(met, troubles[number], source.address)

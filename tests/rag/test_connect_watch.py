@@ -209,7 +209,7 @@ def test_a_pause_grows_with_the_look_before_it(library: Library, folder: Path, m
         return []
 
     monkeypatch.setattr(watch, "take_from", slow)
-    list(watch.rounds(library._parts(), [Folder(folder, Options())], stop=Stop(), every=0.01))
+    list(watch.rounds(library._parts, [Folder(folder, Options())], stop=Stop(), every=0.01))
     assert 0.3 < waits[0] <= watch.LONGEST_S
 
 

@@ -290,7 +290,7 @@ def test_inverted_lists_filter_inside_the_search_and_follow_changes(catalogue: C
 def test_vectors_of_another_embedder_are_refused_with_the_cure(catalogue: Catalogue) -> None:
     store = Vectors(catalogue.path.parent, catalogue, WordCounts("another"))
     store.catch_up()
-    with pytest.raises(IndexDamaged, match=r"belong to the embedder word-counts.*another.*rag repair"):
+    with pytest.raises(IndexDamaged, match=r"belong to the embedder word-counts.*another.*rag reembed"):
         store.search("annual leave", 3)
 
 
