@@ -25,7 +25,6 @@ from rag.embed import open_embedder
 from rag.errors import ModelError
 from rag.gate import GateReport, gate
 from rag.lineage import Lineage
-from rag.lock import WriterLock
 from rag.parts import Parts
 from rag.probing import Asked, Tell
 from rag.read import fingerprint, model_config, open_reader
@@ -33,7 +32,6 @@ from rag.stoppable import shielded
 from rag.versions import Versions
 
 PROMOTED, REFUSED, RETURNED = "promoted", "refused", "returned"  # kinds of audit rows
-LOCK = "promoting"
 
 
 class Examined(NamedTuple):
@@ -81,7 +79,7 @@ def promote(
     if not report.promoted:
         Audit(parts.catalogue).record(REFUSED, person, _event(report))
         return report
-    with shielded(), WriterLock(versions.folder, name=LOCK).held():  # a stop waits until it stands
+    with shielded(), versions.held():  # a stop waits until it stands
         if versions.number() != before:
             raise ModelError(f"another model was promoted while {candidate} was measured. Measure it again")
         if _fingerprint(candidate) != examined.fingerprint:
@@ -105,7 +103,7 @@ def back(
 ) -> Switched:
     """Answer with an earlier version again: the named one, the base, or the one that the present one followed."""
     versions = Versions(parts.folder)
-    with WriterLock(versions.folder, name=LOCK).held():
+    with versions.held():
         before = _readable_number(versions)
         wanted = None if to_base else _before(versions, before) if version is None else version
         folder = settings.model if wanted is None else versions.path(wanted)

@@ -1,6 +1,6 @@
 """Keep a library sound: check it, copy it, bring it back.
 
-Takes   an open library's parts, or its catalogue; the path of a backup.
+Takes   an open library's parts, or its catalogue; the path of a backup, which holds catalogue and promoted models.
 Gives   problems in words, sizes, or nothing.
 Refuses to restore over documents unless told to, and from a file that is no backup; a restore is one transaction.
 """
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
+from rag import backed_up, files
 from rag.catalogue import Catalogue
 from rag.errors import IndexDamaged, NotFound, SettingsError
 from rag.parts import Parts
 from rag.schema import MIGRATIONS
+from rag.versions import Versions
 
 
 def problems(parts: Parts) -> list[str]:
@@ -42,26 +44,28 @@ def _misplaced(catalogue: Catalogue) -> list[str]:
 
 
 def backup(catalogue: Catalogue, file: Path) -> int:
-    """Copy the catalogue while it is in use; returns the size in bytes. The copies need no backup."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    """Copy catalogue and promoted models while they are in use; returns the size in bytes.
+
+    The files the catalogue's words can be searched with are made again, so they need no backup.
+    """
+    versions = Versions(catalogue.path.parent)
     try:
-        handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)  # it holds every document's words
-        os.close(handle)
-        with closing(sqlite3.connect(aside)) as target:
-            catalogue.db.backup(target)
+        with (
+            files.aside(file, private=True) as part,  # it holds every document's words
+            closing(sqlite3.connect(part)) as target,
+        ):
+            with versions.held() if versions.folder.is_dir() else nullcontext():  # no first one is in its audit yet
+                standing = backed_up.standing(versions)
+                catalogue.db.backup(target)
             target.execute("pragma journal_mode = delete")  # one file, no log beside it
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
-        aside.replace(file)
+            backed_up.keep(target, versions.folder, standing)
     except (OSError, sqlite3.Error) as error:
         raise SettingsError(f"{file}: the backup cannot be written ({error}). Choose another place") from error
-    finally:
-        aside.unlink(missing_ok=True)
     return file.stat().st_size
 
 
 def restore(parts: Parts, file: Path, *, force: bool = False) -> None:
-    """Make the library what it was when `file` was written, in one transaction.
+    """Make the library what it was when `file` was written: its models, then the catalogue in one transaction.
 
     The generation goes on from where it stood, and everything that was there counts as changed: the copies, also those
     in other processes' memory, follow as after any other commit.
@@ -73,14 +77,23 @@ def restore(parts: Parts, file: Path, *, force: bool = False) -> None:
             f"{parts.folder} holds {documents} documents; --force replaces them, or choose another --index"
         )
     aside = parts.folder / f".restore.{os.getpid()}.db"
-    with parts.writing():
+    with (
+        parts.writing(),
+        closing(_read_only(file)) as source,
+        backed_up.models(source, Versions(parts.folder)) as models,
+    ):
         try:
-            with closing(_read_only(file)) as source, closing(sqlite3.connect(aside)) as staged:
+            with closing(sqlite3.connect(aside)) as staged:
                 source.backup(staged)
+                backed_up.forget(staged)
             Catalogue(aside).close()  # opening migrates what an earlier release has written
+            if models:
+                models.place()  # before the catalogue names them; they answer after it does
             with closing(sqlite3.connect(aside)) as staged:
                 _continue_from(staged, parts.catalogue)
                 staged.backup(parts.catalogue.db)
+            if models:
+                models.switch()
         finally:
             for left in parts.folder.glob(f"{aside.name}*"):
                 left.unlink()

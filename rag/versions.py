@@ -16,7 +16,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from rag.lock import WriterLock
 
 FORMAT = 1
 ABOUT = "version.json"
+POINTER = "current.json"
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+PATIENCE_S = 600.0  # a backup of a large library takes minutes
 _ASIDE = ".adding."  # and a process id: copies that are not whole yet
 
 
@@ -48,7 +51,7 @@ class Versions:
 
     def __init__(self, index: Path) -> None:
         self.folder = index / "models"
-        self._pointer = self.folder / "current.json"
+        self._pointer = self.folder / POINTER
 
     def pointer(self) -> dict[str, Any]:
         """What the pointer says: `version`, and `audit`, the row that tells who switched and why. {} before any."""
@@ -100,6 +103,12 @@ class Versions:
             name = str(files.read_json(folder / "config.json").get("name", ""))
             found.append(Version(number, folder, name, number == current, files.read_json(folder / ABOUT)))
         return found
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from switching meanwhile: to switch, or to copy pointer and audit as they belong together."""
+        with WriterLock(self.folder, name="promoting", patience_s=PATIENCE_S).held():
+            yield
 
     def add(self, candidate: Path, about: Mapping[str, Any] | None = None) -> int:
         """Copy a model folder in, and return its number; nothing answers with it before `switch`."""
