@@ -250,14 +250,13 @@ def learnt(models: Sequence[int]) -> str:
     return f"Model version{'s' if len(models) > 1 else ''} {listed} learnt from it"
 
 
-def way_back(library: Library, removed: FileReport) -> str:
+def way_back(removed: FileReport) -> str:
     """What to do about models that learnt from a document that is gone."""
-    rows = library.versions()
-    clean = next((row["version"] for row in rows if row["last_clean"]), None)
-    answers = next((row["version"] for row in rows if row["current"]), None)
-    number, back = ("the base", "base") if clean is None else (f"version {clean}", clean)
-    said = f"“{removed.document}” is removed. {learnt(removed.models)}; {number} never saw it"
-    return f"{said}: rag promote --back {back} returns to it." if answers in removed.models else f"{said}."
+    said = f"“{removed.document}” is removed. {learnt(removed.models)}"
+    if not removed.back:
+        return f"{said}; the one that answers never saw it."
+    clean = f"version {removed.back}" if removed.back.isdecimal() else f"the {removed.back}"
+    return f"{said}; {clean} never saw it, and Training returns to it (rag promote --back {removed.back})."
 
 
 @st.dialog("Remove document?", icon=":material/delete:", on_dismiss="rerun")
@@ -272,7 +271,7 @@ def confirm_removal(library: Library, document: Document) -> None:
             try:
                 removed = library.remove(document.name, collection=document.collection)
                 if removed.models:
-                    st.session_state["documents-learnt"] = way_back(library, removed)
+                    st.session_state["documents-learnt"] = way_back(removed)
             except GroundlingError as error:
                 st.html(prose.notice(str(error), "error"))
                 return

@@ -70,7 +70,7 @@ def facts(row: dict[str, Any]) -> list[str]:
     if held:
         said.append(f"right on held-out questions: {held['current']:.0f}% before, {held['candidate']:.0f}% with it")
     if row["last_clean"]:
-        said.append("the last that saw nothing removed or withdrawn since")
+        said.append("the last that saw no document removed or closed since")
     return said
 
 

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag import bundle, calibrate, files, runs
+from rag import bundle, calibrate, files, lineage, runs
 from rag.catalogue import Catalogue, now
 from rag.errors import GroundlingError, ModelError, TooFew
 from rag.lock import WriterLock
@@ -216,8 +216,10 @@ def _train(course: Course, base: Path) -> None:
             raise ModelError(f"the training ended with code {code}: {_said_last(course)}")
         if not (candidate / "config.json").is_file():
             raise ModelError(f"{candidate}: the training ended well and left no model. Its log is beside the folder")
-        lineage = files.read_json(candidate / "lineage.json")
-        stage["detail"] = f"made a candidate from {len(lineage.get('rows', ()))} rows"
+        lines = files.read_json(candidate / "lineage.json").get("rows", ())
+        chose = lineage.count(line for line in lines if line["stage"] == CHOOSING)
+        taught = lineage.count(line for line in lines if line["stage"] != CHOOSING)
+        stage["detail"] = f"a candidate that {taught} rows taught" + (f", chosen by {chose} others" if chose else "")
 
 
 def _on_a_leash(course: Course, command: Sequence[str]) -> int:
@@ -269,8 +271,8 @@ def _calibrate(library: Improvable, course: Course) -> None:
 
 def unlearnt(candidate: Path, file: Path) -> list[dict[str, Any]]:
     """Judged rows of a bundle's training side that moved no weight: the held side is for the gate alone."""
-    lineage = files.read_json(candidate / "lineage.json")
-    learnt = {row["id"] for row in lineage.get("rows", ()) if row["stage"] != CHOOSING}
+    lines = files.read_json(candidate / "lineage.json").get("rows", ())
+    learnt = {line["id"] for line in lines if line["stage"] != CHOOSING}
     with zipfile.ZipFile(file) as opened:
         rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
     return [row for row in rows if row["id"] not in learnt]

@@ -95,15 +95,21 @@ def lineage(catalogue: Catalogue, folder: Path, versions: Versions) -> Lineage |
     every = [(row, one.get("bundle") in own) for one in (said, *earlier) for row in one["rows"]]
     rows = [row for row, ours in every if ours]  # ids of another library mean other documents
     bundles = [one.get("bundle") for one in (said, *earlier)]
+    foreign = count([row for row, ours in every if not ours])
     return Lineage(
         bundles=tuple(str(one) for one in bundles if one),
         base=said["base"],
-        rows=len(every),
-        foreign=len(every) - len(rows),
+        rows=count(rows) + foreign,
+        foreign=foreign,
         judgements=frozenset(str(one) for row in rows for one in row.get("judgements") or ()),
         documents=frozenset(int(row["document_id"]) for row in rows if row.get("document_id") is not None),
         members={int(one): int(first) for one, first in catalogue.db.execute(_FAMILY)},
     )
+
+
+def count(lines: Iterable[Mapping[str, Any]]) -> int:
+    """How many rows these lines are about: a row has a line for each document that it showed."""
+    return len({line.get("id") or f"line {at}" for at, line in enumerate(lines)})
 
 
 def _earlier(said: dict[str, Any], folder: Path, versions: Versions) -> list[dict[str, Any]] | None:
@@ -198,6 +204,14 @@ def saw(catalogue: Catalogue, versions: Versions, documents: Iterable[int]) -> l
 
 
 def last_clean(catalogue: Catalogue, versions: Versions) -> int | None:
-    """The latest version without a mark about documents; None: the base, which learnt from none of them."""
-    clean = [one.version.number for one in marked(catalogue, versions) if one.lineage and not one.removed]
+    """The latest version that saw nothing of what is gone; None: the base, which learnt from no document here.
+
+    One that learnt with another library's rows may have seen anything. A withdrawn judgement leaves a version clean:
+    it is a mark, and no document.
+    """
+    clean = [
+        one.version.number
+        for one in marked(catalogue, versions)
+        if one.lineage and not one.lineage.foreign and not one.removed
+    ]
     return max(clean, default=None)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rag.promote import Switched as Switched
 
 
+BASE = "base"  # what people call the settings' model
+
+
 class Promoting:
     """What a library knows of its models."""
 
@@ -104,7 +107,15 @@ class Promoting:
         rows = self._catalogue.db.execute(
             "select id from documents where name = ? and collection = ?", (report.document, collection)
         )
-        return replace(report, models=tuple(self._saw([row[0] for row in rows])))
+        versions, saw = Versions(self.path), self._saw([row[0] for row in rows])
+        if not saw:
+            return report
+        from rag import lineage
+
+        answers = next((one.number for one in versions.history() if one.current), None)
+        clean = lineage.last_clean(self._catalogue, versions)
+        back = "" if answers not in saw else BASE if clean is None else str(clean)
+        return replace(report, models=tuple(saw), back=back)
 
     def _saw(self, documents: Sequence[int]) -> list[int]:
         versions = Versions(self.path)

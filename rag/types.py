@@ -114,10 +114,11 @@ class FileReport:
     pages_without_text: int = 0
     reason: str | None = None  # for `failed`: file, reason and next step in one line; else notes, or None
     models: tuple[int, ...] = ()  # for `removed`: promoted versions of the model that learnt from it
+    back: str = ""  # where one of them answers: what `rag promote --back` is given to return to the last that did not
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`; `models` where there are some."""
-        kept = [one.name for one in fields(self) if one.name != "models" or self.models]
+        """For `--json`; `models` and `back` where there are some."""
+        kept = [one.name for one in fields(self) if one.name not in ("models", "back") or self.models]
         return {name: getattr(self, name) for name in kept}
 
 

@@ -36,8 +36,11 @@ def test_the_documents_page_names_the_models_that_saw_a_removed_document(
     assert "Model version 2 learnt from it and will be marked." in words(page)
     press_inside(page, f"remove-{removed}", "remove-yes")
     told = words(page)
-    assert "“meals.md” is removed. Model version 2 learnt from it; version 1 never saw it: rag promote --back 1" in told
+    assert (
+        "“meals.md” is removed. Model version 2 learnt from it; version 1 never saw it, and Training returns to it (rag promote --back 1)."
+        in told
+    )
     page.button(key=f"remove-{kept}").click()
     page.run()
     press_inside(page, f"remove-{kept}", "remove-yes")
-    assert "the base never saw it: rag promote --back base returns to it." in words(page)
+    assert "the base never saw it, and Training returns to it (rag promote --back base)." in words(page)

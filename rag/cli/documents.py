@@ -105,9 +105,12 @@ def tell_change(report: FileReport) -> None:
 
 
 def _learnt(report: FileReport) -> str:
-    """Which models learnt from a removed document."""
+    """Which models learnt from a removed document, and the way to one that did not."""
     numbers = ", ".join(map(str, report.models))
-    return f"          model {numbers} learnt from it; `rag versions` names the last one that did not"
+    other = (
+        f"the last that did not: rag promote --back {report.back}" if report.back else "the one that answers did not"
+    )
+    return f"          model version {numbers} learnt from it; {other}"
 
 
 def documents(collection: Collection = None, person: Person = None, index: Index = None, json: Json = False) -> None:

@@ -25,13 +25,13 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield opened
 
 
-def model(folder: Path, rows: list[dict[str, Any]] | None, *, base: str = "00000000") -> Path:
+def model(folder: Path, rows: list[dict[str, Any]] | None, *, base: str = "00000000", bundle: str = "b") -> Path:
     """A folder with the names of a model's files: what is in them is not looked at here."""
     folder.mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (folder / name).write_text(json.dumps({"name": folder.name}))
     if rows is not None:
-        told = {"format": 1, "bundle": "b", "base": {"name": "base", "fingerprint": base}, "rows": rows}
+        told = {"format": 1, "bundle": bundle, "base": {"name": "base", "fingerprint": base}, "rows": rows}
         (folder / "lineage.json").write_text(json.dumps(told))
     return folder
 
@@ -45,10 +45,10 @@ def taught(library: Library, *names: str) -> list[dict[str, Any]]:
     return [{"id": str(one), "document_id": one, "judgements": []} for one in ids]
 
 
-def add(library: Library, folder: Path, rows: list[dict[str, Any]] | None, *, base: str = "00000000") -> int:
+def add(library: Library, folder: Path, rows: list[dict[str, Any]] | None, **about: str) -> int:
     from rag.read import fingerprint
 
-    made = model(folder, rows, base=base)
+    made = model(folder, rows, **about)
     return Versions(library.path).add(made, {"fingerprint": fingerprint(made), "from": None})
 
 
@@ -58,14 +58,33 @@ def test_removing_a_document_names_and_marks_the_models_that_saw_it(library: Lib
     assert library.models_that_saw("leave.md") == [2]
     assert [row["marks"] for row in library.versions()] == [[], [], []]
     report = library.remove("leave.md")
-    assert report.models == (2,)
+    assert (report.models, report.back) == ((2,), "")
     assert report.as_dict()["models"] == (2,)
     rows = {row["version"]: row for row in library.versions()}
     assert rows[2]["marks"] == ["it saw leave.md, which was removed since"]
     assert rows[1]["marks"] == []
     assert [number for number, row in rows.items() if row["last_clean"]] == [1]
-    library.remove("meals.md")
+    Versions(library.path).switch(2)
+    assert library.remove("meals.md").back == "base"
     assert [row["version"] for row in library.versions() if row["last_clean"]] == [None]
+
+
+def test_the_last_model_that_did_not_see_it_is_offered_where_the_one_that_answers_did(
+    library: Library, tmp_path: Path
+) -> None:
+    add(library, tmp_path / "one", taught(library, "meals.md"))
+    add(library, tmp_path / "two", taught(library, "leave.md", "meals.md"))
+    add(library, tmp_path / "three", [{"id": "strange", "document_id": 1}], bundle="of another library")
+    Versions(library.path).switch(2)
+    report = library.remove("leave.md")
+    assert (report.models, report.back) == ((2,), "1"), "nobody knows what the third one saw"
+
+
+def test_a_row_that_showed_two_documents_is_one_row(library: Library, tmp_path: Path) -> None:
+    lines = taught(library, "leave.md", "meals.md")
+    add(library, tmp_path / "one", [{**line, "id": "row-7"} for line in lines])
+    [_, row] = library.versions()
+    assert (row["rows"], row["documents"]) == (1, 2)
 
 
 def test_a_new_version_of_a_document_marks_nothing_and_is_still_known(library: Library, tmp_path: Path) -> None:
