@@ -36,6 +36,7 @@ _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _LIGATURES = str.maketrans(
     {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
 )
+_PRESENTED = re.compile("[\ufb1d-\ufdff\ufe70-\ufefc]+")  # shapes of Hebrew and Arabic letters, drawn one by one
 _BULLET = re.compile(r"^(\s*)(?:- +)?[•◦▪▫‣⁃●○■□◆◇➢➤✓✔\uf0b7\uf0a7\uf0d8] *", re.MULTILINE)
 _CODE = re.compile(r" {4,}(?!\s*(?:- |\d+\. ))")
 _RUN_OF_SPACES = re.compile(r"(?<=\S)[ \t]{2,}|\t")
@@ -101,6 +102,7 @@ def tidy(text: str) -> str:
 def _tidied(text: str) -> str:
     text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
     text = _SPACES.sub(" ", text).translate(_LIGATURES)
+    text = _PRESENTED.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
     text = unicodedata.normalize("NFC", text)
     text = _BULLET.sub(r"\1- ", text)
     lines = (_line(line) for line in text.split("\n"))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LoadError, need
-from rag.load import columns, image, layout
+from rag.load import bidi, columns, image, layout
 from rag.load.layout import Cell, Line
 from rag.types import Page
 
@@ -125,7 +125,7 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
     letters: list[str] = []
     left = right = bottom = top = 0.0
     first = 0
-    space = False
+    space = leftward = False
 
     def close() -> None:
         nonlocal space
@@ -152,6 +152,7 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
             code, high = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00), 0
         if code in (_HYPHEN_AT_END, 0xFFFE):
             code = 0x2D
+        leftward = leftward or (code >= 0x590 and bidi.runs_left(code))
         if code < 0x20 or 0xD800 <= code < 0xE000 or not get_box(textpage, index, box):
             continue
         x0, x1, y0, y1 = _turned(turn, box)
@@ -169,7 +170,24 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
         letters.append(chr(code))
         right = max(right, x1)
     close()
-    return cells
+    return bidi.cells(_characters(raw, textpage, count, turn)) if leftward else cells
+
+
+def _characters(raw: Any, textpage: Any, count: int, turn: int) -> list[bidi.Character]:
+    """All characters but spaces, with their boxes."""
+    box = raw.FS_RECTF()
+    found: list[bidi.Character] = []
+    bold, last = False, -1.0
+    for index in range(count):
+        code = raw.FPDFText_GetUnicode(textpage, index)
+        if code <= 0x20 or code == 0xA0 or 0xD800 <= code < 0xE000 or code in (_HYPHEN_AT_END, 0xFFFE):
+            continue
+        if raw.FPDFText_GetLooseCharBox(textpage, index, box):
+            x0, x1, y0, y1 = _turned(turn, box)
+            if y0 != last:  # weight changes with the line: enough for headings
+                bold, last = _is_bold(raw, textpage, index), y0
+            found.append(bidi.Character(chr(code), x0, x1, y0, y1, bold))
+    return found
 
 
 def _turned(turn: int, box: Any) -> tuple[float, float, float, float]:
