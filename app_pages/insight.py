@@ -41,7 +41,7 @@ def look(library: Library, days: int | None, collection: str | None) -> Insight:
     if kept.get("revision") != revision:
         kept.clear()
         kept["revision"] = revision
-    key = f"{days}-{collection}"
+    key = f"{days}-{collection}-{library.person}"
     if key not in kept:
         with st.spinner("Looking at the questions"):
             kept[key] = library.insight(days, collection=collection)

@@ -1,7 +1,7 @@
 """Who may read what: a person becomes a filter that both stores apply inside their search.
 
-Takes   a person (None: the local owner, who reads everything) and a collection (None: all of them). The condition itself
-        is `rag/accounts/rights.py`.
+Takes   a person (None: the local owner, who reads everything) and a collection (None: all of them). The condition
+        itself stands in `rag/accounts/rights.py`.
 Gives   ascending ids of the passages that may be found, or None for everything. An empty array is not None.
 A filter is kept while the generation stands; a change of rights moves the generation.
 """
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from rag.accounts.rights import reads, reads_today
+from rag.accounts.rights import KNOWS, reads, reads_today
 from rag.catalogue import Catalogue
 from rag.errors import NotFound
 from rag.types import LOCAL_OWNER
@@ -76,3 +76,8 @@ def may_read_version(catalogue: Catalogue, person: str | None, name: str, versio
         return True  # also of what nobody has entered as a document any more
     row = catalogue.db.execute(_VERSION, {"name": name, "version": version, "person": person}).fetchone()
     return row is not None
+
+
+def may_know(catalogue: Catalogue, person: str | None, asker: str) -> bool:
+    """May `person` know what `asker` asked? What its answer quotes is another question."""
+    return bool(catalogue.db.execute(KNOWS, {"person": person, "asker": asker}).fetchone()[0])

@@ -18,7 +18,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from rag import feedback
-from rag.access import may_read_version
+from rag.access import may_know, may_read_version
 from rag.audit import ASKED
 from rag.catalogue import Catalogue
 from rag.types import LOCAL_OWNER
@@ -137,7 +137,12 @@ class _Sight:
         self._known: dict[Version, bool] = {}
 
     def __call__(self, question: Question) -> bool:
-        return self._all or all(self._readable(version) for version in (*question.cited, *question.nearest))
+        return self._all or (
+            may_know(self._catalogue, self._person, question.person) and self._quotes_nothing_foreign(question)
+        )
+
+    def _quotes_nothing_foreign(self, question: Question) -> bool:
+        return all(self._readable(version) for version in (*question.cited, *question.nearest))
 
     def _readable(self, version: Version) -> bool:
         if version not in self._known:

@@ -13,7 +13,6 @@ Remembers by id which judgements and documents left the library: what is withdra
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field

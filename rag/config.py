@@ -88,8 +88,11 @@ class Settings(BaseSettings):
     fusion_weight: float = Field(default=0.5, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or the folder or name of a sentence-transformers model
     query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
+    sound_model: Path | None = None  # folder of the speech model that reads recordings; None: they are not read
     conversation_days: int = Field(default=0, ge=0)  # the longest that conversations stay after a turn; 0: for ever
     audit_keeps_purged: bool = False  # whether the audit keeps the words of answers when their conversation goes
+    session_hours: float = Field(default=12.0, gt=0, le=168)  # signed in at the pages without a touch; 7 days at most
+    questions_a_minute: int = Field(default=30, ge=0, le=10_000)  # of one person with an account; 0: no limit
     influence: float = Field(default=0.25, gt=0, le=1)  # most of a training bundle's judgements from one person
     held_out: float = Field(default=0.2, gt=0, lt=1)  # share of the documents that measure models and never teach one
     speaker: Speaks = "auto"  # who words answers: rules (span), a trunk, the endpoint; auto: endpoint if set, or span

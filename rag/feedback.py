@@ -177,9 +177,12 @@ def judgement(catalogue: Catalogue, identity: str, *, person: str | None = None)
 
 
 def judged(catalogue: Catalogue, answer_id: str, person: str | None) -> dict[str, Any]:
-    """What was kept of an answer. Raises NotFound: it is none, was erased, or quotes what `person` may not read."""
-    row = catalogue.db.execute("select 1 from audit where id = ? and kind = 'answer'", (answer_id,)).fetchone()
-    if row is None:
+    """What was kept of an answer. Raises NotFound: it is none, was erased, or is not for `person`.
+
+    It is for whoever asked it, and for reviewers, as far as they may read what it quotes.
+    """
+    row = catalogue.db.execute("select person from audit where id = ? and kind = 'answer'", (answer_id,)).fetchone()
+    if row is None or not access.may_know(catalogue, person, row[0]):
         raise NotFound(f"answer {answer_id}: no such answer. `rag audit` lists the ids")
     payload = Audit(catalogue).load(answer_id)
     if not may_see(catalogue, payload, person):

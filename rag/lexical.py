@@ -1,8 +1,8 @@
 """A `Store` over tantivy: passages by their words (BM25, stemmed). A copy of the catalogue, followed by generation.
 
 Takes   passages and the catalogue's list of changes; a query as people type it: no operators, no syntax, any length.
-Gives   at most `k` rows (passage, BM25 score), best first. What is not allowed takes no place, and does not count in any
-        score either: under a filter another index is searched, of the allowed passages alone (views.py).
+Gives   at most `k` rows (passage, BM25 score), best first. What is not allowed takes no place, and counts in no score
+        either: under a filter another index is searched, of the allowed passages alone (views.py).
 Fields  the passage's words, its heading path and the document's name; a word in a heading or name counts half as much
         again. Frequencies only, no positions: the text cannot be put together again from this index.
 Stamp   one row with id 0 holds library, analyzer and generation; tantivy commits it together with the passages.

@@ -111,7 +111,9 @@ def _turns(history: History) -> tuple[Message, ...]:
     return tuple(turn if isinstance(turn, Message) else Message(*turn) for turn in history)
 
 
-class Library(Opening, Accounting, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting, Reembedding):
+class Library(
+    Opening, Accounting, Judging, Keeping, Connecting, Auditing, Improving, Measuring, Promoting, Reembedding
+):
     """See the module; every argument `person` is the local owner when None, every `collection` means all."""
 
     def __init__(self, path: Path, settings: Settings, *, promoted: bool = True) -> None:

@@ -34,7 +34,8 @@ Collection = Annotated[str | None, Field(description="Only this collection of do
 
 
 def make(library: Library, *, person: str | None = None) -> MCPServer[Any]:
-    """The server over an open library."""
+    """The server over an open library; with accounts, `person` is one of them."""
+    library = library.for_person(person) if person and library.accounts() else library
     server: MCPServer[Any] = MCPServer(
         "groundling", title="Groundling", version=rag.__version__, instructions=INSTRUCTIONS, log_level="WARNING"
     )
@@ -48,8 +49,8 @@ def make(library: Library, *, person: str | None = None) -> MCPServer[Any]:
         """Find passages in the documents, best first, with document, page and characters."""
         with _told():
             hits = library.search(text, k, collection=collection, person=person)
-        keys = ("document", "version", "page", "start", "end", "text", "score")
-        return {"hits": [{key: getattr(hit, key) for key in keys} for hit in hits]}
+        keys = ("document", "version", "page", "time", "start", "end", "text", "score")
+        return {"hits": [{key: getattr(hit, key) for key in keys if key != "time" or hit.time} for hit in hits]}
 
     @server.tool(annotations=READS)
     def ask(

@@ -4,7 +4,7 @@
               └─► lexical.search ─┴─► normalise ─► weighted sum ─► drop near copies ─► hits, best first
 
 Takes   a question, and who asks in which collection: nothing else is ever looked at, both searches filter inside.
-Gives   at most `k` hits, each passage once, near copies of a better one left out. No match is an empty list, not an error.
+Gives   at most `k` hits, each passage once, none that is a near copy of a better one. No match: an empty list.
 Scores  from 0 to 1: each store's scores are stretched over its own list (best 1, last 0), then summed by weight. They
         compare hits of one call, never of two.
 Source  weighted sum of min-max scores: Bruch, Gai & Ingber, TOIS 2023, arXiv:2210.11934, who find it ahead of ranks.

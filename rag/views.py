@@ -4,14 +4,14 @@
 
 BM25 weighs a word by how many passages hold it and a passage by the average length. Under a filter in the library's own
 index these numbers would be those of all passages: the order of what Bob finds would tell how often a word stands in
-documents that are not for him. In an index of the allowed passages alone his list is, score for score, that of a library
-which holds nothing else.
+documents that are not for him. In an index of the allowed passages alone his list is, score for score, that of a
+library which holds nothing else.
 
 Takes   ascending ids of passages, as `access.allowed` gives them, and how an index is made.
-Gives   a searcher; the same one for everybody who may read the same passages. It follows when passages are added, and is
-        made anew when one goes: removed words and their counts stay nowhere.
+Gives   a searcher; the same one for everybody who may read the same passages. It follows when passages are added, and
+        is made anew when one goes: removed words and their counts stay nowhere.
 Costs   3 s and 12 MB for 100,000 passages, once for each set of rights, in memory only: nothing of it is on the disk.
-Refuses nothing: from MOST passages on there is no view (None), and the store filters inside the library's own index.
+Refuses nothing: above MOST passages there is no view (None), and the store filters inside the library's own index.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import pytest
 
 from rag.api import Limits, footer, make
 from rag.library import Library
-from rag.types import LOCAL_OWNER, Message, Passage, Reading
+from rag.types import Message, Passage, Reading
 from tests.miniature import OverlapReader, put, small_library
 from tests.serving import served
 
@@ -235,34 +235,51 @@ def test_without_tokens_only_this_machine_is_served(url: str) -> None:
     assert httpx.get(f"{url}/documents", headers={"origin": "http://localhost:3000"}).status_code == 200
 
 
-def test_tokens_decide_what_is_read_and_only_the_owner_adds(tmp_path: Path) -> None:
+def test_tokens_decide_what_is_read_and_where_is_written(tmp_path: Path) -> None:
     library = filled(tmp_path / "index")
     put(library._catalogue, "secret.md", "The safe stands behind the yard wall.", access=("ada",))
-    people = {"a": "ada", "b": "bob", "o": LOCAL_OWNER}
-    with (
-        served(make(library, person_of=people.get)) as (address, _),
-        httpx.Client(base_url=address, timeout=60) as http,
-    ):
+    tokens = {}
+    for name in ("owen", "ada", "bob"):  # the first one is an administrator
+        library.add_person(name, identity=f"{name}@example.org")
+        tokens[name] = library.make_token(name, scope="read" if name == "ada" else "write")[1]
+    library.grant("sites", "bob", writes=True)
+    library.grant("sites", "ada")
+    with served(make(library)) as (address, _), httpx.Client(base_url=address, timeout=60) as http:
 
-        def as_(token: str) -> dict[str, str]:
-            return {"Authorization": f"Bearer {token}"}
+        def as_(name: str) -> dict[str, str]:
+            return {"Authorization": f"Bearer {tokens.get(name, name)}"}
 
-        def found(token: str) -> set[str]:
-            hits = http.post("/search", json={"text": "the safe behind the yard wall"}, headers=as_(token)).json()[
-                "hits"
-            ]
-            return {hit["document"] for hit in hits}
+        def found(name: str) -> set[str]:
+            wanted = {"text": "the safe behind the yard wall"}
+            return {hit["document"] for hit in http.post("/search", json=wanted, headers=as_(name)).json()["hits"]}
 
-        assert "secret.md" in found("a")
-        assert found("b") == {"yard.md", "gate.md"}
-        assert http.get("/documents/secret.md", headers=as_("b")).status_code == 404
-        assert http.put("/documents/x.md", content=b"x", headers=as_("a")).status_code == 403
-        assert http.put("/documents/x.md", content=b"# X\n\nYes.\n", headers=as_("o")).status_code == 200
-        for headers in ({}, as_("c"), {"Authorization": "Basic a"}):
+        assert found("ada") == {"secret.md", "yard.md", "gate.md"}
+        assert found("bob") == {"yard.md", "gate.md"}
+        assert http.get("/documents/secret.md", headers=as_("bob")).status_code == 404
+        for name, collection, status in [
+            ("bob", "default", 403), ("ada", "sites", 403), ("bob", "sites", 200), ("owen", "default", 200),
+        ]:  # fmt: skip
+            body, where = b"# X\n\nYes.\n", {"collection": collection}
+            assert (
+                http.put(f"/documents/{name}.md", content=body, params=where, headers=as_(name)).status_code == status
+            )
+        assert http.delete("/documents/secret.md", headers=as_("bob")).status_code == 404
+        assert http.delete("/documents/gate.md", headers=as_("ada")).status_code == 403
+        for headers in ({}, as_("guess"), {"Authorization": f"Basic {tokens['ada']}"}):
             assert http.get("/v1/models", headers=headers).status_code == 401
         assert http.get("/health").status_code == 200
         with pytest.raises(openai.AuthenticationError):
-            ask(openai.OpenAI(base_url=f"{address}/v1", api_key="c", max_retries=0))
+            ask(openai.OpenAI(base_url=f"{address}/v1", api_key="guess", max_retries=0))
+        library.remove_person("bob")
+        assert http.get("/documents", headers=as_("bob")).status_code == 401
+
+
+def test_the_first_account_closes_the_door_at_once(tmp_path: Path) -> None:
+    library = filled(tmp_path / "index")
+    with served(make(library)) as (address, _):
+        assert httpx.get(f"{address}/documents").status_code == 200
+        library.add_person("ada", identity="ada@example.org")
+        assert httpx.get(f"{address}/documents").status_code == 401
 
 
 # --- limits and stopping ----------------------------------------------------------------------------------------------

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag import commit
 from rag.accounts import people
 from rag.accounts.rights import GROUP, WRITES
 from rag.audit import Audit
 from rag.catalogue import Catalogue
 from rag.errors import NotFound, SettingsError
-from rag.types import Document
 
 
 def listed(catalogue: Catalogue) -> dict[str, dict[str, bool]]:
@@ -27,9 +25,7 @@ def listed(catalogue: Catalogue) -> dict[str, dict[str, bool]]:
     return found
 
 
-def grant(
-    catalogue: Catalogue, collection: str, holder: str, *, writes: bool = False, by: str | None = None
-) -> None:
+def grant(catalogue: Catalogue, collection: str, holder: str, *, writes: bool = False, by: str | None = None) -> None:
     """Let somebody read a collection, and with `writes` also change it. Its first right closes it to all others."""
     if not collection.strip():
         raise SettingsError("name the collection")
@@ -62,15 +58,6 @@ def open_to_all(catalogue: Catalogue, collection: str, *, by: str | None = None)
         _changed(catalogue, by, {"change": "opened", "collection": collection})
 
 
-def set_readers(catalogue: Catalogue, document: Document, holders: Sequence[str], *, by: str | None = None) -> None:
-    """Who may read a document among those who may read its collection; nobody named: all of these."""
-    with catalogue.atomic():
-        named = checked(catalogue, holders)
-        commit.set_access(catalogue, document, named)
-        what = {"document": document.name, "version": document.version, "readers": sorted(named)}
-        Audit(catalogue).record("access", by, what)
-
-
 def may_write(catalogue: Catalogue, person: str | None, collection: str) -> bool:
     """May this person add and remove documents of a collection?"""
     if people.reads_everything(catalogue, person):
@@ -81,9 +68,9 @@ def may_write(catalogue: Catalogue, person: str | None, collection: str) -> bool
 
 def checked(catalogue: Catalogue, holders: Sequence[str]) -> list[str]:
     """The same holders as they are compared. Without accounts any name will do."""
-    known = [people.plain(holder) for holder in holders] if people.exist(catalogue) else list(holders)
     if not people.exist(catalogue):
-        return known
+        return list(holders)
+    known = [people.plain(holder) for holder in holders]
     for holder in known:
         if holder.startswith(GROUP):
             row = catalogue.db.execute("select 1 from memberships where team = ?", (holder[len(GROUP) :],)).fetchone()

@@ -1,7 +1,7 @@
 """People of a library, their roles and groups.
 
 Takes   the catalogue; names of people and groups; who changes something, for the audit.
-Gives   `Person`s. Each change is one transaction with a row of the audit, and moves the generation: filters follow at once.
+Gives   `Person`s. A change is one transaction with a row of the audit, and moves the generation: filters follow.
 Refuses (SettingsError) a name that is taken or was, unknown roles, and to leave a library without an administrator.
 """
 
@@ -64,7 +64,8 @@ def one(catalogue: Catalogue, name: str) -> Person:
 
 def known_as(catalogue: Catalogue, identity: str) -> Person | None:
     """The active person that the company's sign-in names so."""
-    row = catalogue.db.execute(_SELECT + "where p.identity = ? and p.active = 1", (identity.strip().lower(),)).fetchone()
+    where = "where p.identity = ? and p.active = 1"
+    row = catalogue.db.execute(_SELECT + where, (identity.strip().lower(),)).fetchone()
     return _person(row) if row else None
 
 
@@ -146,9 +147,7 @@ def take_out_of_group(catalogue: Catalogue, group: str, name: str, *, by: str | 
     """End a membership. Raises NotFound where there is none."""
     with catalogue.atomic() as db:
         there = one(catalogue, name)
-        if not db.execute(
-            "delete from memberships where team = ? and person = ?", (plain(group), there.name)
-        ).rowcount:
+        if not db.execute("delete from memberships where team = ? and person = ?", (plain(group), there.name)).rowcount:
             raise NotFound(f"{there.name} is not in the group {group}")
         _changed(catalogue, by, change="group left", name=there.name, group=plain(group))
     return one(catalogue, name)

@@ -1,6 +1,6 @@
 """The tables of accounts, as the catalogue's migration makes them. A published step never changes.
 
-Nothing here can be used to sign in: passwords stand as argon2 hashes, tokens and sessions as SHA-256 of 256 random bits.
+Nothing here can be used to sign in: passwords stand as argon2 hashes, tokens and sessions as SHA-256 of random bits.
 """
 
 TABLES = """

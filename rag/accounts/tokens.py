@@ -66,7 +66,8 @@ def make(
     with catalogue.atomic() as db:
         person = people.one(catalogue, name).name
         db.execute(
-            "insert into tokens (id, person, label, sha256, scope, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into tokens (id, person, label, sha256, scope, created_at, expires_at)"
+            " values (?, ?, ?, ?, ?, ?, ?)",
             (identity, person, label.strip()[:100], digest(secret), scope, now(), ends),
         )
         Audit(catalogue).record("account", by, {"change": "token", "name": person, "token": identity, "scope": scope})

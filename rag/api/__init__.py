@@ -2,8 +2,8 @@
 
     app = make(rag.open("indexes/hr"))        an ASGI app; `rag serve` runs it with uvicorn
 
-Takes   an open library and limits. `person_of` turns a bearer token into a person; without it everybody who reaches the
-        server is the local owner, so it answers as localhost only.
+Takes   an open library and limits. In a library with accounts a bearer token says who is asking (door.py); without any,
+        everybody who reaches the server is the local owner, so it answers as localhost only.
 Gives   a FastAPI app. The model loads while the server starts: `/health` answers at once, `/ready` when it is loaded.
 Stops   by finishing: what was taken in is answered and audited before the library closes (rag/api/desk.py).
 Routes  chat.py and embeddings.py (OpenAI's), own.py (ours); docs/api.md describes them for those who call.
@@ -24,7 +24,7 @@ from fastapi.security import HTTPBearer
 import rag
 from rag.api import chat, embeddings, own, problem
 from rag.api.desk import Desk
-from rag.api.door import Door, PersonOf
+from rag.api.door import Door
 from rag.api.guard import MIB, Guard
 from rag.errors import GroundlingError
 from rag.library import Library
@@ -43,11 +43,11 @@ class Limits:
     largest_upload: int = 64 * MIB
 
 
-def make(library: Library, *, limits: Limits | None = None, person_of: PersonOf | None = None) -> FastAPI:
+def make(library: Library, *, limits: Limits | None = None) -> FastAPI:
     """The app over an open library; it closes the library when it stops."""
     limits = limits or Limits()
     desk = Desk(at_once=limits.at_once, waiting=limits.waiting, patience_s=limits.patience_s)
-    door = Door(library, desk, person_of)
+    door = Door(library, desk)
     app = FastAPI(
         title="Groundling",
         version=rag.__version__,
@@ -58,7 +58,8 @@ def make(library: Library, *, limits: Limits | None = None, person_of: PersonOf 
         redoc_url=None,
     )
     app.state.door = door
-    named: Any = [Depends(HTTPBearer(auto_error=False))] if person_of else []
+    with_accounts = library.accounts()
+    named: Any = [Depends(HTTPBearer(auto_error=False))] if with_accounts else []
     for routes in (chat.routes, embeddings.routes, own.routes):
         app.include_router(routes, dependencies=named)
     app.include_router(own.watched)
@@ -67,7 +68,7 @@ def make(library: Library, *, limits: Limits | None = None, person_of: PersonOf 
         Guard,
         largest_request=limits.largest_request,
         largest_upload=limits.largest_upload,
-        local_only=person_of is None,
+        local_only=not with_accounts,
     )
     return app
 

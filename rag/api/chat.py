@@ -23,9 +23,10 @@ from pydantic import BaseModel, Field
 
 from rag.api import footer, problem
 from rag.api.asked import ChatRequest, Understood, understood
-from rag.api.door import AtDoor, Door, Person
+from rag.api.door import AtDoor, Held
 from rag.api.own import collections
 from rag.api.problem import Problem
+from rag.library import Library
 from rag.types import Answer, Done, Event, Text
 
 MODEL = "groundling"
@@ -86,15 +87,15 @@ class Models(BaseModel):
 
 
 @routes.get("/models")
-def models(door: AtDoor, person: Person) -> Models:
+def models(door: AtDoor, library: Held) -> Models:
     """What can be asked: all documents, one collection, and the embedder."""
-    return Models(data=[Model(id=name, created=door.started) for name in _names(door, person)])
+    return Models(data=[Model(id=name, created=door.started) for name in _names(library)])
 
 
 @routes.get("/models/{model:path}")
-def model(model: str, door: AtDoor, person: Person) -> Model:
+def model(model: str, door: AtDoor, library: Held) -> Model:
     """One of them."""
-    if model not in _names(door, person):
+    if model not in _names(library):
         raise _unknown(model)
     return Model(id=model, created=door.started)
 
@@ -104,15 +105,14 @@ def model(model: str, door: AtDoor, person: Person) -> Model:
     response_model=Completion,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
-async def complete(request: ChatRequest, door: AtDoor, person: Person) -> Any:
+async def complete(request: ChatRequest, door: AtDoor, library: Held) -> Any:
     """Answer the last message from the documents."""
     asked = understood(request)
     events = door.desk.events(
-        lambda: door.library.stream(
+        lambda: library.stream(
             asked.question,
             history=asked.history,
-            collection=_collection(door, request, person),
-            person=person,
+            collection=_collection(library, request),
             standalone=request.groundling.standalone_question if request.groundling else None,
         )
     )
@@ -192,16 +192,16 @@ def tokens(text: str) -> int:
     return math.ceil(len(text.encode("utf-8", "surrogatepass")) / 4)
 
 
-def _names(door: Door, person: str) -> list[str]:
-    held = collections(door.library, person)
-    return [MODEL, *(f"{MODEL}/{name}" for name in held), door.library.embedder_name]
+def _names(library: Library) -> list[str]:
+    held = collections(library)
+    return [MODEL, *(f"{MODEL}/{name}" for name in held), library.embedder_name]
 
 
-def _collection(door: Door, request: ChatRequest, person: str) -> str | None:
+def _collection(library: Library, request: ChatRequest) -> str | None:
     """The collection that the model's name says, or the field `groundling`; None for all."""
     named, _, collection = request.model.partition("/")
     chosen = collection or (request.groundling.collection if request.groundling else None)
-    if named != MODEL or (collection and collection not in collections(door.library, person)):
+    if named != MODEL or (collection and collection not in collections(library)):
         raise _unknown(request.model)
     return chosen
 

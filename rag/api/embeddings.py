@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rag.api.chat import tokens
-from rag.api.door import AtDoor, Person
+from rag.api.door import AtDoor, Held
 from rag.api.problem import Problem
 
 MOST = 256  # texts in one request
@@ -59,15 +59,15 @@ class Embeddings(BaseModel):
 
 
 @routes.post("/embeddings")
-async def embed(request: EmbeddingRequest, door: AtDoor, person: Person) -> Embeddings:  # noqa: ARG001 - known by token
+async def embed(request: EmbeddingRequest, door: AtDoor, library: Held) -> Embeddings:
     """Unit vectors of texts, made by the embedder of the library."""
-    name = door.library.embedder_name
+    name = library.embedder_name
     if request.model != name:
         raise Problem(
             404, f"{request.model}: no such embedder. Here it is {name}", code="model_not_found", param="model"
         )
     texts = [request.input] if isinstance(request.input, str) else request.input
-    vectors = await door.desk.do(lambda: door.library.embed(texts))
+    vectors = await door.desk.do(lambda: library.embed(texts))
     if request.dimensions not in (None, len(vectors[0])):
         message = f"dimensions is {request.dimensions}: vectors of {name} have {len(vectors[0])} numbers"
         raise Problem(400, message, code="unsupported_parameter", param="dimensions")

@@ -31,6 +31,7 @@ def without(text: str) -> str:
 
 
 def _line(cited: Citation) -> str:
-    place = cited.document if cited.page is None else f"{cited.document} p. {cited.page}"
+    where = f" p. {cited.page}" if cited.page is not None else f" {cited.time}" if cited.time else ""
+    place = cited.document + where
     quote = " ".join(cited.quote.split())
     return f"{place}: “{quote if len(quote) <= LONGEST else quote[: LONGEST - 1].rstrip() + '…'}”"

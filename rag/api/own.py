@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.params import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rag.api.door import AtDoor, Owner, Person
+from rag.api.door import AtDoor, Held
 from rag.api.problem import Problem
 from rag.library import REASONS, Library
 from rag.types import DEFAULT_COLLECTION, Document
@@ -58,24 +58,24 @@ class State(BaseModel):
     version: str
 
 
-def collections(library: Library, person: str) -> list[str]:
-    """Names of the collections that a person can read something of."""
-    return sorted({document.collection for document in library.documents(person=person)})
+def collections(library: Library) -> list[str]:
+    """Names of the collections that hold something to read."""
+    return sorted({document.collection for document in library.documents()})
 
 
 @routes.get("/documents")
-def documents(door: AtDoor, person: Person, collection: Collection = None) -> dict[str, Any]:
+def documents(library: Held, collection: Collection = None) -> dict[str, Any]:
     """The current documents, as `rag documents --json` lists them."""
-    found = door.library.documents(collection=collection, person=person)
+    found = library.documents(collection=collection)
     return {"documents": [_listed(document) for document in found]}
 
 
 @routes.get("/documents/{name:path}")
 def document(
-    name: DocumentName, door: AtDoor, person: Person, *, version: Version = None, collection: Collection = None
+    name: DocumentName, library: Held, *, version: Version = None, collection: Collection = None
 ) -> dict[str, Any]:
     """One document with its text, as `rag show --json` prints it: citations count characters of `text`."""
-    found = door.library.document(name, version, collection=collection, person=person)
+    found = library.document(name, version, collection=collection)
     return {
         "document": found.name, "version": found.version, "current": found.current, "collection": found.collection,
         "source": found.source, "title": found.title, "added_at": found.added_at, "sha256": found.sha256,
@@ -92,7 +92,7 @@ async def add(
     name: DocumentName,
     request: Request,
     door: AtDoor,
-    person: Owner,  # noqa: ARG001 - that it is the owner is all
+    library: Held,
     *,
     collection: Annotated[str, Query(min_length=1, max_length=100)] = DEFAULT_COLLECTION,
 ) -> dict[str, Any]:
@@ -102,28 +102,27 @@ async def add(
             400, f"{name}: no part of a name is longer than {LONGEST_PART} bytes", code="invalid_value", param="name"
         )
     data = await request.body()
-    report = await door.desk.do(lambda: door.library.add_bytes(name, data, collection=collection))
+    report = await door.desk.do(lambda: library.add_bytes(name, data, collection=collection))
     if report.status == "failed":
         raise Problem(422, report.reason or f"{name} could not be read", code="unreadable_file", param="name")
     return {"files": [dataclasses.asdict(report)]}
 
 
 @routes.delete("/documents/{name:path}")
-def remove(name: DocumentName, door: AtDoor, person: Owner, collection: Collection = None) -> dict[str, Any]:
+def remove(name: DocumentName, library: Held, collection: Collection = None) -> dict[str, Any]:
     """Take a document and its former versions out, and erase their words."""
-    return dataclasses.asdict(door.library.remove(name, collection=collection, person=person))
+    return dataclasses.asdict(library.remove(name, collection=collection))
 
 
 @routes.post("/search")
-async def search(wanted: Wanted, door: AtDoor, person: Person) -> dict[str, Any]:
+async def search(wanted: Wanted, door: AtDoor, library: Held) -> dict[str, Any]:
     """Passages, best first, as `rag search --json` prints them."""
-    hits = await door.desk.do(
-        lambda: door.library.search(wanted.text, wanted.k, collection=wanted.collection, person=person)
-    )
+    hits = await door.desk.do(lambda: library.search(wanted.text, wanted.k, collection=wanted.collection))
     keys = ("document", "version", "page", "start", "end", "text", "score")
     return {
         "hits": [
             {key: getattr(hit, key) for key in keys}
+            | ({"time": hit.time} if hit.time else {})
             | {"passage": hit.passage.id, "headings": hit.passage.headings, "collection": hit.passage.collection}
             for hit in hits
         ]
@@ -131,22 +130,22 @@ async def search(wanted: Wanted, door: AtDoor, person: Person) -> dict[str, Any]
 
 
 @routes.get("/answers/{answer_id}", tags=["feedback"])
-def answered(answer_id: Id, door: AtDoor, person: Person) -> dict[str, Any]:
+def answered(answer_id: Id, library: Held) -> dict[str, Any]:
     """An answer as it was given."""
-    return door.library.answered(answer_id, person=person)
+    return library.answered(answer_id)
 
 
 @routes.put("/answers/{answer_id}/rating", tags=["feedback"])
-def rate(answer_id: Id, rating: Rating, door: AtDoor, person: Person) -> dict[str, Any]:
+def rate(answer_id: Id, rating: Rating, library: Held) -> dict[str, Any]:
     """Store what this person thought of an answer; a second rating replaces the first."""
-    made = door.library.rate(answer_id, **rating.model_dump(), person=person)
+    made = library.rate(answer_id, **rating.model_dump())
     return dataclasses.asdict(made)
 
 
 @routes.delete("/answers/{answer_id}/rating", status_code=204, tags=["feedback"])
-def withdraw(answer_id: Id, door: AtDoor, person: Person) -> Response:
+def withdraw(answer_id: Id, library: Held) -> Response:
     """Take this person's rating of an answer back."""
-    door.library.withdraw(answer_id, person=person)
+    library.withdraw(answer_id)
     return Response(status_code=204)
 
 

@@ -27,6 +27,7 @@ log = logging.getLogger("groundling.api")
 # The first that fits: a child stands before its parent.
 STATUS = (
     (errors.NotFound, 404, "not_found"),
+    (errors.NotAllowed, 403, "not_allowed"),
     (errors.SettingsError, 400, "invalid_value"),
     (errors.LoadError, 422, "unreadable_file"),
     (errors.MissingExtra, 501, "not_installed"),
@@ -72,6 +73,8 @@ def told(error: Exception) -> Problem:
     """Any error as a problem."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, errors.TooMany):
+        return Problem(429, str(error), code="too_many_questions", retry_s=error.wait_s)
     for kind, status, code in STATUS:
         if isinstance(error, kind):
             return Problem(status, str(error), code=code)

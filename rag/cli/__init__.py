@@ -25,6 +25,7 @@ from rag.cli import (
     reembed,
     serving,
     upkeep,
+    users,
     watching,
 )
 from rag.errors import GroundlingError
@@ -44,6 +45,7 @@ for module in MODULES:
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(judging.judgements, name="judgements")
+app.add_typer(users.user, name="user")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,9 +1,11 @@
 """Commands that serve: app (pages for a browser), serve (HTTP for programs), mcp (tools for assistants).
 
 Takes   a port; for `app`, the library's folder goes to the pages as GROUNDLING_INDEX.
-Gives   the address as a line once it answers. `app` runs Streamlit in a child process that ends with this one; `serve`
-        and `mcp` run here until Ctrl-C or SIGTERM, and finish what they have begun.
-Refuses a port that is taken, before anything starts; and to serve without tokens to other machines than this one.
+Gives   the address as a line once it answers, and who may use it. `app` runs Streamlit in a child process that ends
+        with this one; `serve` and `mcp` run here until Ctrl-C or SIGTERM, and finish what they have begun.
+First   start for other machines (`--address`): a library without accounts gets an administrator, whose password is
+        printed once. On this machine alone nobody signs in, unless the library has accounts.
+Refuses a port that is taken, before anything starts; `serve` and `mcp` where nobody could say who is asking.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ import typer
 from rag.cli.options import Index, Model, Person, Strictness, library
 from rag.config import PREFIX, Settings, shipped
 from rag.errors import SettingsError, need
+from rag.library import open as open_library
 
 START_S = 90  # a cold disk reads Streamlit and torch for half a minute
 POLL_S = 0.1
 LOCALHOST = "localhost"
+LOCAL = ("localhost", "127.0.0.1", "::1")
+OWN = "No accounts: whoever uses this computer is the library's owner. `rag user add NAME` makes people sign in."
 
 
 def app(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where the pages are served.")] = 8501,
     address: Annotated[
-        str, typer.Option(help="0.0.0.0 opens them to the network; see SECURITY.md first.")
+        str, typer.Option(help="0.0.0.0 opens them to the network, for people who sign in; see docs/rights.md.")
     ] = "localhost",
     model: Model = None,
     strictness: Strictness = None,
@@ -46,11 +51,14 @@ def app(
         raise SettingsError(f"{script}: the pages are not there. Install the wheel, or run this in a checkout")
     need("streamlit", extra="app", task="rag app")
     _refuse_taken(address, port, "app")
+    accounts = _accounts(settings, address)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` below ends the child too
     child = subprocess.Popen(_command(script, address, port), env=_environment(settings))
     try:
         _wait_until_it_answers(child, port)
         typer.echo(f"\n  Groundling is at http://localhost:{port}  (Ctrl-C ends it)")
+        if not accounts:
+            typer.echo(f"  {OWN}")
         sys.stdout.flush()
         code = child.wait()
     except KeyboardInterrupt:
@@ -118,7 +126,7 @@ def _wait_until_it_answers(child: subprocess.Popen[bytes], port: int) -> None:
 
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where programs reach it.")] = 8000,
-    address: Annotated[str, typer.Option(help="Without tokens, this machine only.")] = LOCALHOST,
+    address: Annotated[str, typer.Option(help="Of a library without accounts, this machine only.")] = LOCALHOST,
     at_once: Annotated[int, typer.Option(min=1, max=64, help="Answers made at the same time.")] = 4,
     waiting: Annotated[
         int, typer.Option(min=0, max=1000, help="Requests that wait; more are told to come again.")
@@ -132,12 +140,13 @@ def serve(
     """Serve OpenAI's API and our own over HTTP, until Ctrl-C. What has begun is answered before it ends."""
     need("fastapi", extra="serve", task="rag serve")
     uvicorn = need("uvicorn", extra="serve", task="rag serve")
-    _refuse_strangers(address)
     _refuse_taken(address, port, "serve")
     from rag import api  # FastAPI takes half a second, which no other command has to pay
     from rag.api.guard import MIB
 
     opened = library(index, model=model, strictness=strictness, existing=False)
+    if not opened.accounts():
+        _refuse_strangers(address)
     limits = api.Limits(at_once, waiting, timeout, largest_upload=largest_upload * MIB)
     config = uvicorn.Config(
         api.make(opened, limits=limits),
@@ -165,6 +174,8 @@ def mcp(
     from rag import mcp as door
 
     with library(index, model=model, strictness=strictness) as opened:
+        if http and person is None and opened.accounts():
+            raise SettingsError("this library has accounts: say whose rights count, with --person NAME")
         server = door.make(opened, person=person)
         if not http:
             server.run("stdio")
@@ -193,11 +204,27 @@ def _until_stopped(server: Any, line: str) -> None:
         asyncio.run(run())
 
 
+def _accounts(settings: Settings, address: str) -> bool:
+    """Has the library accounts? For other machines than this one it gets its first, and its password is told here."""
+    with open_library(settings.index, settings) as opened:
+        if opened.accounts() or address in LOCAL:
+            return opened.accounts()
+        made = opened.set_up()
+        if made:
+            first, password = made
+            typer.echo(
+                f"Other machines can reach these pages, so people sign in from now on. The first administrator:\n"
+                f"  name      {first.name}\n  password  {password}\n"
+                "The password is shown this once and changed at the first sign-in. `rag user` makes further people."
+            )
+        return True
+
+
 def _refuse_strangers(address: str) -> None:
-    if address not in ("localhost", "127.0.0.1", "::1"):
+    if address not in LOCAL:
         raise SettingsError(
-            f"--address {address}: without tokens everybody who reaches the server would be its owner, "
-            "so it serves this machine only. Leave --address out, and put a proxy that asks for names in front"
+            f"--address {address}: this library has no accounts, so everybody who reaches the server would be its "
+            "owner. Leave --address out, or make an account (rag user add NAME) and tokens (rag user token make NAME)"
         )
 
 
