@@ -266,7 +266,7 @@ def _is_layout(table: Any) -> bool:
 
 
 def _grid(table: Any) -> tuple[list[list[str]], int]:
-    """Cell texts with merged cells repeated, and the number of header rows (`rows.GUESS` where nothing says it)."""
+    """Cell texts with merged cells repeated, and the number of header rows (`rows.FIRST` where nothing says it)."""
     grid: list[list[str]] = []
     below: dict[int, tuple[int, str]] = {}  # column -> (rows still to cover, text): cells that reach down
     header, in_header, marked = 0, True, False
@@ -291,7 +291,7 @@ def _grid(table: Any) -> tuple[list[list[str]], int]:
         )
         header += in_header
         grid.append(line)
-    return grid, header if marked else rows.GUESS
+    return grid, header if marked else rows.FIRST
 
 
 def _reach_down(line: list[str], below: dict[int, tuple[int, str]]) -> None:

@@ -2,7 +2,8 @@
 
 Takes   a path (.png, .jpg, .jpeg, .tif, .tiff), or an image in memory (a scanned PDF page).
 Gives   one Page a picture, numbered, `ocr=True`. A page whose words cannot be read is empty and its note says why:
-        a photograph holds no text, which is no error; a missing tesseract comes with the line that installs it.
+        a photograph holds no text, which is no error; a missing tesseract comes with the line that installs it. A page
+        that was recognised with doubts says how sure it is.
 Refuses damaged pictures, and pictures too large to be a page (LoadError).
 """
 
@@ -23,6 +24,8 @@ from rag.types import Page
 CURE = "install OCR: `apt-get install tesseract-ocr` (Debian, Ubuntu) or `brew install tesseract` (macOS)"
 LARGEST_PIXELS = 100_000_000  # an A3 page at 600 dpi has 70 million
 SECONDS_A_PAGE = 90
+CHECK = "compare its words with the page, or scan it again at 300 dpi"
+_DOUBTFUL = 80  # per cent: below it a page's words want a look
 _SURE = 45  # per cent: lines below it are mostly texture
 _CELL_GAP = 2.2  # times the height of the letters
 _FEWEST_LETTERS = 8  # fewer on a whole page are specks
@@ -70,10 +73,12 @@ def read(picture: Any, number: int) -> Page:
         return Page(number, "", ocr=True, note=f"page {number}: a picture, not read; {why}")
     picture = _prepared(picture)
     try:
-        text = _upright(picture)
+        text, sure = _upright(picture)
     except RuntimeError as error:  # pytesseract: time ran out
         return Page(number, "", ocr=True, note=f"page {number}: a picture, not read ({error}); scan it again")
     note = None if text else f"page {number}: a picture without text; scan it again if it should hold some"
+    if text and sure < _DOUBTFUL:  # tens, so that pages scanned alike share a line of the report
+        note = f"page {number}: recognised with a confidence of {sure // 10 * 10:.0f} to {sure // 10 * 10 + 10:.0f}%; {CHECK}"
     return Page(number, text, ocr=True, note=note)
 
 
@@ -90,17 +95,17 @@ def _prepared(picture: Any) -> Any:
     return picture
 
 
-def _upright(picture: Any) -> str:
+def _upright(picture: Any) -> tuple[str, float]:
     """Read as it stands; only where that gives little, ask which way is up and read again."""
     text, sure = _recognised(picture)
     if sure >= 70:
-        return text
+        return text, sure
     turned = _turn(picture)
     if turned:
         again, surer = _recognised(picture.rotate(-turned, expand=True))
         if surer > sure:
-            return again
-    return text
+            return again, surer
+    return text, sure
 
 
 def _turn(picture: Any) -> int:

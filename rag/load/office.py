@@ -181,7 +181,7 @@ class _Document:
             or any(len(t) > _LONGEST_CELL for r in grid for t in r)
         ):
             return [text for row in grid for text in dict.fromkeys(row) if text]
-        lines = rows.lines(grid, header=header or rows.GUESS)
+        lines = rows.lines(grid, header=header or rows.FIRST)
         return ["\n".join(lines)] if lines else []
 
 

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 Row = Sequence[str]
 
 GUESS = -1  # let `lines` find out how many rows are header rows
+FIRST = -2  # the first row is one, where nothing speaks against it: tables of words in documents that people write
 
 _SPACE = re.compile(r"[ \t\r\f\v\u00a0]+")
 _BREAKS = re.compile(r"\s*\n\s*")
 _QUANTITY = re.compile(r"[\s($€£¥+\-–—]*\d[\d,.\s]*(?:[%)]|[A-Za-z]{1,2})*\s*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _MOST_HEADERS = 3  # rows
+_SHORT_HEADER = 40  # characters of a name over one of two columns of words
 _LONGEST_HEADER = 80  # characters; longer cells are content
 
 
@@ -43,17 +45,22 @@ def lines(rows: Sequence[Row], *, header: int = GUESS) -> list[str]:
     if not table:
         return []
     titles: list[str] = []
-    while header != 1 and len(table) > 1 and len(table[0]) > 1 and len({text for text in table[0] if text}) == 1:
+    while header != 1 and len(table) > 1 and len(table[0]) > 1 and _is_title(table[0]):
         titles.append(next(text for text in table[0] if text))
         table = table[1:]
     table = _rectangle(table)
     if header > 0:  # rows that turned out to be titles no longer count
-        header = header - len(titles) or GUESS
-    count = min(_guess(table) if header < 0 else header, len(table))
+        header = header - len(titles) or FIRST
+    count = min(_guess(table, first=header == FIRST) if header < 0 else header, len(table))
     names = _names(table[:count]) if count else [""] * len(table[0])
     if count == len(table):  # nothing but a header: its words are still worth finding
         return [*titles, *(" | ".join(text for text in row if text) for row in table)]
     return [*titles, *(_line(names, row) for row in table[count:])]
+
+
+def _is_title(row: list[str]) -> bool:
+    """One text, at the left or over everything; one that stands over an inner column names a group of columns."""
+    return len({text for text in row if text}) == 1 and bool(row[0])
 
 
 def _rectangle(rows: list[list[str]]) -> list[list[str]]:
@@ -94,27 +101,27 @@ def _carried(row: Row) -> list[str]:
     return carried
 
 
-def _guess(table: list[list[str]]) -> int:
+def _guess(table: list[list[str]], *, first: bool) -> int:
     """How many rows are header rows: as many as it takes until each column has a name of its own."""
-    if len(table) < 2 or not _may_be_header(table[0]):
-        return 0
     width = len(table[0])
-    if width == 1:
+    if len(table) < 2 or width == 1 or not _may_be_header(table[0]):
+        return 0
+    if sum(row[0].endswith(":") for row in table) * 2 > len(table):
         return 0
     body = table[1:]
     if width == 2:  # pairs of label and value look like this too: only amounts below words speak for a header
         amounts = sum(is_quantity(row[1]) for row in body)
-        return 1 if not table[0][0].endswith(":") and amounts * 2 > len(body) else 0
-    if sum(row[0].endswith(":") for row in table) * 2 > len(table):
-        return 0
+        words = first and len(table) > 2 and all(len(text) <= _SHORT_HEADER and text for text in table[0])
+        return 1 if words or amounts * 2 > len(body) else 0
     for count in range(1, min(_MOST_HEADERS, len(table) - 1) + 1):
         last = table[count - 1]
         if not _may_be_header(last):
-            return 0
+            break
         names = [name for name in _names(table[:count]) if name]
-        if sum(bool(text) for text in last) >= width - 1 <= len(names) == len(set(names)):
+        amounts = count == 1 or any(is_quantity(text) for row in table[count:] for text in row)
+        if amounts and sum(bool(text) for text in last) >= width - 1 <= len(names) == len(set(names)):
             return count
-    return 0
+    return 1 if first and sum(bool(text) for text in table[0]) >= width - 1 else 0
 
 
 def _may_be_header(row: Row) -> bool:

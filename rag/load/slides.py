@@ -51,10 +51,10 @@ def _page(number: int, slide: Any) -> Page:
 
 
 def _in_reading_order(shapes: Any, depth: int) -> Iterator[Any]:
-    """Shapes from top to bottom, then left to right; groups opened."""
+    """The subtitle, then shapes from top to bottom and from left to right; groups opened."""
     if depth > limits.DEPTH:
         return
-    placed = sorted(shapes, key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
+    placed = sorted(shapes, key=lambda shape: (not _is_subtitle(shape), (shape.top or 0) // 100_000, shape.left or 0))
     for shape in placed:
         if hasattr(shape, "shapes"):
             yield from _in_reading_order(shape.shapes, depth + 1)
@@ -62,16 +62,30 @@ def _in_reading_order(shapes: Any, depth: int) -> Iterator[Any]:
             yield shape
 
 
+def _is_subtitle(shape: Any) -> bool:
+    return bool(shape.is_placeholder) and "SUBTITLE" in str(shape.placeholder_format.type)
+
+
 def _shape(shape: Any) -> list[str]:
     if getattr(shape, "has_table", False):
-        table = [[cell.text for cell in row.cells] for row in shape.table.rows]
-        return ["\n".join(rows.lines(table, header=1 if shape.table.first_row else 0))]
+        return ["\n".join(rows.lines(_grid(shape.table), header=rows.FIRST if shape.table.first_row else 0))]
     if getattr(shape, "has_chart", False):
         return _chart(shape.chart)
     if not shape.has_text_frame:
         return []
     kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
     return _paragraphs(shape.text_frame.paragraphs, bulleted="BODY" in kind or "OBJECT" in kind)
+
+
+def _grid(table: Any) -> list[list[str]]:
+    """Cell texts, merged cells repeated in each of their places."""
+    grid = [[cell.text for cell in row.cells] for row in table.rows]
+    for top, row in enumerate(table.rows):
+        for left, cell in enumerate(row.cells):
+            if cell.is_merge_origin:
+                for line in grid[top : top + cell.span_height]:
+                    line[left : left + cell.span_width] = [cell.text] * len(line[left : left + cell.span_width])
+    return grid
 
 
 def _paragraphs(paragraphs: Any, *, bulleted: bool) -> list[str]:

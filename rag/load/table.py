@@ -69,8 +69,11 @@ def _delimited(path: Path) -> Iterator[Page]:
     if filled and max(len(row) for row in filled) == 1:  # a list, one entry a line
         yield Page(None, "\n".join(rows.cell(row[0]) for row in filled if row[0].strip()))
         return
-    named = bool(filled) and not any(rows.is_quantity(cell) for cell in filled[0])
-    yield Page(None, "\n".join(rows.lines(filled, header=1 if named else 0)))
+    if filled and any(rows.is_quantity(cell) for cell in filled[0]):
+        header = 0
+    else:  # a row that names every column is the header; a title or groups of columns may stand above one
+        header = 1 if filled and all(cell.strip() for cell in filled[0]) else rows.FIRST
+    yield Page(None, "\n".join(rows.lines(filled, header=header)))
 
 
 def _delimiter(path: Path, text: str) -> str:

@@ -47,3 +47,44 @@ def test_a_merged_area_over_a_whole_sheet_costs_nothing(tmp_path: Path) -> None:
         for name in small.namelist():
             wide.writestr(name, small.read(name).replace(b'ref="A1:B1"', b'ref="A1:XFD1048576"'))
     assert text_of(tmp_path / "wide.xlsx") == "## Sheet\n\nNotice"
+
+
+WORDS = [["Dataset", "Base", "Notes"], ["PubLayNet", "F / M", "scientific pages"], ["PRImA", "M", "magazines"]]
+LABELLED = "Dataset: PRImA | Base: M | Notes: magazines"
+
+
+def test_a_word_table_of_words_names_its_columns(tmp_path: Path) -> None:
+    docx = pytest.importorskip("docx")
+    document = docx.Document()
+    for rows in (WORDS, [["Term", "Meaning"], ["leave", "time off"], ["notice", "time before"]]):
+        table = document.add_table(rows=3, cols=len(rows[0]))
+        for y, row in enumerate(rows):
+            for x, text in enumerate(row):
+                table.cell(y, x).text = text
+        document.add_paragraph("Between.")
+    document.save(tmp_path / "words.docx")
+    lines = text_of(tmp_path / "words.docx").splitlines()
+    assert LABELLED in lines
+    assert "Term: notice | Meaning: time before" in lines
+
+
+def test_merged_cells_of_a_slide_name_what_stands_below_them(tmp_path: Path) -> None:
+    pptx = pytest.importorskip("pptx")
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[5])
+    table = slide.shapes.add_table(4, 3, 0, 0, 5_000_000, 2_000_000).table
+    for y, row in enumerate([["Region", "2025", ""], ["", "Sales", "Cost"], ["North", "10", "7"], ["", "20", "9"]]):
+        for x, text in enumerate(row):
+            table.cell(y, x).text = text
+    table.cell(0, 1).merge(table.cell(0, 2))
+    table.cell(0, 0).merge(table.cell(1, 0))
+    table.cell(2, 0).merge(table.cell(3, 0))
+    deck.save(tmp_path / "table.pptx")
+    assert text_of(tmp_path / "table.pptx").splitlines()[-1] == "Region: North | 2025 Sales: 20 | 2025 Cost: 9"
+
+
+def test_a_title_and_groups_above_the_header_of_a_delimited_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Sales by region,,\n,2025,\nRegion,Sales,Cost\nNorth,10,7\n")
+    assert text_of(tmp_path / "a.csv").splitlines() == [
+        "Sales by region", "Region: North | 2025 Sales: 10 | 2025 Cost: 7",
+    ]  # fmt: skip
