@@ -41,11 +41,13 @@ def draw(library: Library, open_: dict[str, Any]) -> None:
         f"Each dot is a document: the farther right, the less its words resemble the text the model knows. "
         f"In the grey band lie 90 of 100 documents of other authors ({low:.2f} to {high:.2f})."
     )
-    if apart and any(one.tokens for one in apart):
+    drawn = any(one.tokens for one in apart)
+    if drawn:
         dots = [(one.document, one.bits_per_byte, one.tokens_per_word or 0.0) for one in apart]
         plots.scatter(dots, ("Bits per byte", "Tokens per word"), band=(low, high), line=found.line, alt=said)
     st.html(prose.plain(said))
-    st.html(prose.plain(_paid(found)))
+    dashed = " The dashed line is that distance." if found.line and drawn else ""
+    st.html(prose.plain(found.worth + dashed))
     st.html('<h2 class="gl-section">Farthest from what the model knows</h2>')
     with st.container(key="questions", gap=None):
         for number, one in enumerate(found.documents[:LISTED]):
@@ -94,17 +96,3 @@ def _distance(found: Gaps) -> list[tuple[str, str, str]]:
             f"above {ordinary.bits[2]:.2f} bits per byte",
         ),
     ]
-
-
-def _paid(found: Gaps) -> str:
-    """What is known of when retraining pays, and on how little it rests."""
-    if not found.paid:
-        return "From which distance on retraining pays has not been measured yet; judgements are the surer sign."
-    better = [one for one in found.paid if one.low > 0]
-    told = "; ".join(
-        f"{one.library} at {one.bits_per_byte:.2f}: {one.points:+.0f} points (95%: {one.low:+.0f} to {one.high:+.0f}, "
-        f"{one.questions} questions)"
-        for one in found.paid
-    )
-    line = "The dashed line is the least distance at which retraining was seen to pay. " if better else ""
-    return f"{line}It rests on {len(found.paid)} libraries only: {told}."

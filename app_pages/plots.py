@@ -206,7 +206,8 @@ def scatter(
 ) -> None:
     """Rows of (name, x, y) as dots; a band where ordinary values of x lie, and a line where something changes."""
     values = [{"name": name, "x": x, "y": y} for name, x, y in rows]
-    low, high = min([band[0], *(x for _, x, _ in rows)]), max([band[1], line or 0, *(x for _, x, _ in rows)])
+    shown = [*band, *(x for _, x, _ in rows), *([] if line is None else [line])]
+    low, high = min(shown), max(shown)
     scale = {"domain": [0.95 * low, 1.05 * high], "zero": False, "nice": False}
     across = {"type": "quantitative", "title": titles[0], "scale": scale, "axis": {"tickCount": 6, "grid": False}}
     up = {"field": "y", "type": "quantitative", "title": titles[1], "scale": {"zero": False}, "axis": {"tickCount": 5}}

@@ -124,6 +124,23 @@ class Gaps:
             return "The text lies farther from what the model knows than most ordinary documents, within their range."
         return "The text is as near to what the model knows as ordinary documents. Only questions tell how it answers."
 
+    @property
+    def worth(self) -> str:
+        """From which distance on retraining was seen to pay, in words, and on how little that rests."""
+        if not self.paid:
+            return "From which distance on retraining pays has not been measured yet; judgements are the surer sign."
+        told = "; ".join(
+            f"{one.library} at {one.bits_per_byte:.2f}: {one.points:+.0f} points (95%: {one.low:+.0f} to "
+            f"{one.high:+.0f}, {one.questions} questions)"
+            for one in self.paid
+        )
+        libraries = "one library" if len(self.paid) == 1 else f"{len(self.paid)} libraries"
+        if self.line is None:
+            return f"Retraining was not seen to pay at a distance that was measured, on {libraries}: {told}."
+        own = self.bits_per_byte
+        here = "" if own is None else f" These documents lie {'beyond' if own >= self.line else 'nearer than'} that."
+        return f"Retraining was seen to pay from {self.line:.2f} bits per byte on.{here} It rests on {libraries} only: {told}."
+
     def as_dict(self) -> dict[str, Any]:
         """For `rag gap --json`."""
         return {
@@ -132,7 +149,7 @@ class Gaps:
             "verdict": self.verdict,
             "ordinary": {"documents": self.ordinary.documents, "bits_per_byte": list(self.ordinary.bits),
                          "tokens_per_word": list(self.ordinary.tokens or ()) or None},
-            "retraining_paid_from": self.line,
+            "retraining_paid_from": self.line, "retraining": self.worth,
             "documents": [
                 {"document": one.document, "version": one.version, "collection": one.collection,
                  "added_at": one.added_at, "bytes": one.bytes, "bits_per_byte": _rounded(one.bits_per_byte),

@@ -35,6 +35,9 @@ def improve(
     config: Config = None,
     questions: Questions = None,
     quick: Annotated[bool, typer.Option("--quick", help="A rehearsal: measure a part, promote nothing.")] = False,
+    influence: Annotated[
+        float | None, typer.Option(help="Most of the judgements from one person.", show_default="0.25")
+    ] = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also where nothing could show a gain.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return; --status follows.")] = False,
     outlook: Annotated[bool, typer.Option("--outlook", help="Only say what it would learn from.")] = False,
@@ -55,7 +58,7 @@ def improve(
         raise SettingsError("choose one of --outlook, --status, --stop and --resume")
     if again is not None and not resume:
         raise SettingsError("--from goes with --resume")
-    with library(index, model=model) as opened:
+    with library(index, model=model, influence=influence) as opened:
         if run is not None:
             _end(opened.run_improvement(run))
         if outlook:

@@ -111,7 +111,7 @@ def gap(collection: Collection = None, person: Person = None, index: Index = Non
     table([(one["document"], one["bits_per_byte"], one["tokens_per_word"]) for one in said["documents"]],
           ("document", "bits per byte", "tokens per word"))  # fmt: skip
     typer.echo(f"all: {said['bits_per_byte']} bits per byte, {said['tokens_per_word']} tokens per word")
-    typer.echo(found.verdict)
+    typer.echo(f"{found.verdict}\n{found.worth}")
 
 
 def audit(

@@ -80,4 +80,13 @@ def test_the_line_stands_where_retraining_was_seen_to_pay() -> None:
     paid = (Paid("near", 2.2, 1.2, 160, 1.0, -3.0, 5.0), Paid("far", 2.8, 1.3, 160, 11.0, 4.0, 18.0))
     assert Gaps((far,), ordinary, paid).line == 2.8
     assert Gaps((far,), ordinary, ()).line is None
+    assert "has not been measured yet" in Gaps((far,), ordinary, ()).worth
+    assert Gaps((far,), ordinary, paid).worth == (
+        "Retraining was seen to pay from 2.80 bits per byte on. These documents lie beyond that. It rests on 2 libraries "
+        "only: near at 2.20: +1 points (95%: -3 to +5, 160 questions); far at 2.80: +11 points (95%: +4 to +18, "
+        "160 questions)."
+    )
+    assert Gaps((far,), ordinary, paid[:1]).worth.startswith(
+        "Retraining was not seen to pay at a distance that was measured, on one library: near at 2.20"
+    )
     assert "95 of 100" in Gaps((far,), ordinary).verdict

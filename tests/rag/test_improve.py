@@ -99,6 +99,19 @@ def test_without_accepted_judgements_nothing_starts_and_what_waits_is_named(part
     seen.refuse_hopeless(questions=True)  # people checked these: a gain can be shown
 
 
+def test_what_one_persons_share_leaves_out_is_told_with_the_way_to_take_it(
+    parts: Parts,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("leave.md", "travel.md", "pension.md"):
+        accept(parts, answered(parts, name))
+    assert "--influence" not in " ".join(outlook.outlook(parts, Runs(parts.folder)).missing)
+    monkeypatch.setattr(bundle.capped, "__kwdefaults__", {"floor": 2})  # so few, that three are too many
+    told = " ".join(outlook.outlook(parts, Runs(parts.folder)).missing)
+    assert "1 accepted judgement is left out because one person's share is full" in told
+    assert "rag improve --influence 1" in told
+
+
 def test_minutes_follow_the_run_before_in_proportion(parts: Parts) -> None:  # noqa: F811
     accept(parts, answered(parts))
     first = outlook.outlook(parts, Runs(parts.folder))
