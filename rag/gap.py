@@ -139,7 +139,8 @@ class Gaps:
             return f"Retraining was not seen to pay at a distance that was measured, on {libraries}: {told}."
         own = self.bits_per_byte
         here = "" if own is None else f" These documents lie {'beyond' if own >= self.line else 'nearer than'} that."
-        return f"Retraining was seen to pay from {self.line:.2f} bits per byte on.{here} It rests on {libraries} only: {told}."
+        from_there = f"Retraining was seen to pay from {self.line:.2f} bits per byte on.{here}"
+        return f"{from_there} It rests on {libraries} only: {told}."
 
     def as_dict(self) -> dict[str, Any]:
         """For `rag gap --json`."""
