@@ -49,7 +49,7 @@ def backup(
     index: Index = None,
     json: Json = False,
 ) -> None:
-    """Copy a library into one file while it is in use. The file holds all the documents' words."""
+    """Copy a library and its promoted models into one file while it is in use. It holds all the documents' words."""
     with library(index) as opened:
         size = opened.backup(file)
     if json:
