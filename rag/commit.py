@@ -208,11 +208,13 @@ def _insert_passages(catalogue: Catalogue, record: Record, document: int, genera
         passage = int(cursor.lastrowid or 0)
         db.execute("update passages set near_group = id where id = ? and near_group = 0", (passage,))
         db.executemany("insert or ignore into near_keys values (?, ?)", [(key, passage) for key in near])
-        db.execute("insert into changes values (?, ?, 0)", (generation, passage))
+    db.execute("insert into changes select ?, id, 0 from passages where document_id = ?", (generation, document))
 
 
 def _group(catalogue: Catalogue, keys: Collection[str]) -> int:
     """The group of the first passage that shares a key, or 0."""
+    if not keys:
+        return 0
     row = catalogue.db.execute(
         "select min(p.near_group) from near_keys n join passages p on p.id = n.passage_id "
         "where n.key in (select value from json_each(?))",

@@ -40,7 +40,7 @@ IDLE_S = 0.5  # seconds without a file that is ready to be embedded
 AHEAD = 64  # files being read before the first of them is embedded
 PLAIN = frozenset({".md", ".txt", ".rst", ".csv", ".tsv", ".json", ".log"})  # read by our own code: no child for a few
 FEW = 8
-ERASED_AT_ONCE = 20_000  # passages: up to here removing also rewrites both copies (about a second)
+ERASED_AT_ONCE = 20_000  # passages: up to here removing also rewrites both copies (at most a second)
 
 Vectors = dict[str, npt.NDArray[np.float32]]
 
@@ -185,7 +185,8 @@ def repair(parts: Parts) -> list[str]:
             commit.set_embedder(catalogue, identity)
             done.append(f"{len(missing)} passages embedded with {identity}")
         parts.lexical.rebuild()
-        parts.vectors.rebuild()
+        with parts.file_lock.held():
+            parts.vectors.rebuild()
         catalogue.truncate()
     done.append(f"both copies made anew: {len(parts.vectors)} vectors, {len(parts.lexical)} passages of words")
     return done
@@ -356,8 +357,7 @@ def _erase(parts: Parts) -> None:
     """Overwrite what the copies and the log still hold of removed words. A large library leaves that to `repair`."""
     with parts.lock.held():
         if len(parts.lexical) <= ERASED_AT_ONCE:
-            parts.lexical.rebuild()
-            parts.vectors.rebuild()
+            parts.erase()
         parts.catalogue.truncate()
 
 

@@ -8,10 +8,13 @@ Gives   `Parts`: catalogue, its two copies, audit, the embedder, and whoever rea
                  vectors.faiss     a copy of its vectors       (FAISS)
                  lexical/          a copy of its words         (tantivy)
                  writer.lock       who changes it now
+                 file.lock         who writes vectors.faiss now: minutes where it is large, and changes go on
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +32,8 @@ if TYPE_CHECKING:  # faiss, tantivy and torch come in with the modules that need
     from rag.types import Embedder, Reader, Speaker
     from rag.vectors import Vectors
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Parts:
@@ -42,9 +47,11 @@ class Parts:
     embedder: Embedder
     audit: Audit
     lock: WriterLock
+    file_lock: WriterLock
     reader: Reader | None = None  # set by the library once a model folder is open
     speaker: Speaker | None = None
     _followed: float = 0.0  # when the copies last caught up, by the monotonic clock
+    _saving: threading.Thread | None = None
 
     def refresh(self) -> int:
         """Let both copies follow what any process has committed; returns the catalogue's generation.
@@ -78,13 +85,36 @@ class Parts:
             self._followed = time.monotonic()
 
     def save(self) -> None:
-        """Write the vectors' file if enough has changed since it was written last."""
-        with self.lock.if_free() as mine:
+        """Write the vectors' file if enough has changed since it was written last; a large one in the background."""
+        if not self.vectors.due:
+            return
+        if not self.vectors.is_large:
+            self._save()
+        elif self._saving is None or not self._saving.is_alive():
+            self._saving = threading.Thread(target=self._save_large, name="vectors' file")
+            self._saving.start()
+
+    def erase(self) -> None:
+        """Take the words and vectors of what was removed off the disk too. Needs the lock."""
+        with self.file_lock.held():
+            self.lexical.rebuild()
+            self.vectors.erase()
+
+    def _save(self) -> None:
+        with self.file_lock.if_free() as mine:
             if mine:
                 self.vectors.save()
 
+    def _save_large(self) -> None:
+        try:
+            self._save()
+        except (OSError, RuntimeError) as error:  # FAISS raises the second, also where the disk is full
+            log.warning("%s: the vectors' file was not written (%s); it will be tried again", self.folder, error)
+
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Let go of files and connections, once the vectors' file is written."""
+        if self._saving is not None:
+            self._saving.join()
         self.lexical.close()
         self.catalogue.close()
 
@@ -106,6 +136,7 @@ def open_parts(folder: Path, settings: Settings, embedder: Embedder) -> Parts:
         embedder=embedder,
         audit=Audit(catalogue),
         lock=WriterLock(folder),
+        file_lock=WriterLock(folder, name="file"),
     )
     with parts.lock.if_free() as mine:
         if mine:

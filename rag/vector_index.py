@@ -34,7 +34,7 @@ class Mask(NamedTuple):
     """Which ids may be found."""
 
     bits: npt.NDArray[np.uint8]  # a bit an id, from 0 on; ids beyond may not
-    count: int  # of ids in it
+    size: int  # how many ids are in it
 
 
 def mask(may: npt.NDArray[np.bool_]) -> Mask:
@@ -94,14 +94,14 @@ def ids_of(index: Any) -> Ids:
 
 def search(index: Any, query: Matrix, k: int, may: Mask | None) -> list[Scored]:
     """The `k` nearest of one index; FAISS fills short lists with -1."""
-    if index.ntotal == 0 or (may is not None and may.count == 0):
+    if index.ntotal == 0 or (may is not None and may.size == 0):
         return []
     ivf = isinstance(index, faiss.IndexIVF)
     settings: dict[str, Any] = {}
     if may is not None:
         settings["sel"] = faiss.IDSelectorBitmap(len(may.bits), faiss.swig_ptr(may.bits))
     if ivf:
-        share = 1.0 if may is None else min(1.0, may.count / index.ntotal)
+        share = 1.0 if may is None else min(1.0, may.size / index.ntotal)
         settings["nprobe"] = min(index.nlist, math.ceil(index.nlist / (PROBED * share)))
     # One core a query: FAISS's threads wait for each other actively. On two cores beside another busy program, 50,000
     # vectors took 256 ms with two threads and 1.4 ms with one.

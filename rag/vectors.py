@@ -120,11 +120,11 @@ class Vectors:
                 return
             if self._pending >= self._enough:
                 self._adopt()
-            if self._is_foreign(at):
+            changes = None if self._is_foreign(at) else self._catalogue.changes_since(self.generation)
+            if changes is None or len(changes.added) > max(MOST_PENDING, self._base_count):
                 self._set_base(*self._built())
                 self._stamp, self._written = at, -1
                 return
-            changes = self._catalogue.changes_since(self.generation)
             self._hide(changes.removed)
             self._put(*self._vectors(changes.added))
             self._stamp = at
