@@ -15,7 +15,7 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -81,18 +81,51 @@ class Lexical:
         words = self._query_words(query)
         if not words or k < 1 or self._index is None or (allowed is not None and len(allowed) == 0):
             return []
+        searcher, condition = self._among(allowed)
+        return self._scored(searcher, words, k, condition)
+
+    def scores(self, query: str, ids: Collection[int], allowed: Collection[int] | None = None) -> dict[int, float]:
+        """The score that `search` gives each of `ids`, which are allowed, however far down its list; none is 0."""
+        words = self._query_words(query)
+        if not words or self._index is None or not ids:
+            return {}
+        searcher, _ = self._among(allowed)
+        wanted = _filter(self._index.schema, np.unique(np.asarray(list(ids), dtype=np.int64)))
+        return dict(self._scored(searcher, words, len(ids), wanted))
+
+    def _scored(self, searcher: Any, words: Sequence[str], k: int, condition: Query | None) -> list[Scored]:
         schema = self._index.schema
         found = Query.boolean_query([
             (Occur.Should, Query.boost_query(Query.term_query(schema, field, word, "freq"), weight))
             for field, weight in FIELDS.items() for word in words
         ])  # fmt: skip
-        searcher, condition = self._among(allowed)
         if condition is not None:
             found = Query.boolean_query([(Occur.Must, found), (Occur.Must, condition)])
         hits = searcher.search(found, limit=k, count=False).hits
         ids = searcher.fast_field_values("id", [address for _, address in hits])
         rows = [Scored(int(passage), float(score)) for passage, (score, _) in zip(ids, hits, strict=True)]
         return sorted(rows, key=lambda row: (-row.score, row.passage))
+
+    def counting(self, allowed: Collection[int] | None = None) -> Callable[[str], int]:
+        """A way to ask in how many passages among `allowed` (None: all) a word stands, in any of its forms.
+
+        A word may still count where it was removed a moment ago.
+        """
+        if self._index is None or (allowed is not None and len(allowed) == 0):
+            return lambda word: 0  # noqa: ARG005
+        searcher, condition = self._among(allowed)
+
+        def count(word: str) -> int:
+            stems = self.stems(word)
+            if len(stems) != 1 or not any(searcher.doc_freq(field, stems[0]) for field in FIELDS):
+                return 0
+            schema = self._index.schema
+            within = [(Occur.Should, Query.term_query(schema, field, stems[0], "freq")) for field in FIELDS]
+            asked = [(Occur.Must, Query.boolean_query(within))]
+            asked += [] if condition is None else [(Occur.Must, condition)]
+            return int(searcher.search(Query.boolean_query(asked), limit=1, count=True).count)
+
+        return count
 
     def every(self, words: str, allowed: Collection[int] | None = None) -> list[int]:
         """All passages among `allowed` (None: all) that hold each of these words, in their text or their headings.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,39 +14,43 @@ import rag
 from rag.config import Settings
 from rag.library import Library
 from rag.parts import Parts
-from rag.retrieve import fuse, normalised, retrieve, without_copies
-from rag.types import Hit, Passage, Scored
+from rag.retrieve import fuse, retrieve, spread, without_copies
+from rag.spelling import respelled
+from rag.types import Hit, Passage
 
-scored = st.lists(
-    st.builds(Scored, st.integers(1, 30), st.floats(-100, 100)), max_size=20, unique_by=lambda row: row.passage
-)
-
-
-def test_scores_are_stretched_over_their_own_list() -> None:
-    assert normalised([Scored(1, 30.0), Scored(2, 20.0), Scored(3, 10.0)]) == [(1, 1.0), (2, 0.5), (3, 0.0)]
-    assert normalised([Scored(1, 3.0), Scored(2, 3.0)]) == [(1, 1.0), (2, 1.0)]
-    assert normalised([]) == []
+scored = st.dictionaries(st.integers(1, 30), st.floats(-100, 100), max_size=20)
 
 
-def test_both_lists_count_by_their_weight() -> None:
-    near, same = [Scored(1, 0.9), Scored(2, 0.5)], [Scored(2, 12.0), Scored(3, 2.0)]
-    assert fuse(near, same, weight=0.7) == [(1, 0.7), (2, pytest.approx(0.3)), (3, 0.0)]
-    assert fuse(near, same, weight=0.3)[0].passage == 2
+def test_scores_count_in_spreads_so_that_the_store_that_tells_passages_apart_decides() -> None:
+    alike, apart = {1: 0.51, 2: 0.50, 3: 0.50, 4: 0.49}, {1: 2.0, 2: 2.1, 3: 9.0, 4: 2.0}
+    assert [row.passage for row in fuse(alike, apart, weight=0.5)] == [3, 1, 2, 4]
+    assert spread(np.array([1.0, 1.0])).tolist() == [0.0, 0.0]
+
+
+def test_a_passage_best_in_both_has_1_and_one_worst_in_both_0() -> None:
+    assert fuse({1: 0.9, 2: 0.5, 3: 0.1}, {1: 12.0, 2: 5.0, 3: 2.0}, weight=0.3)[0] == (1, 1.0)
+    assert fuse({1: 0.9, 2: 0.5, 3: 0.1}, {1: 12.0, 2: 5.0, 3: 2.0}, weight=0.3)[-1] == (3, 0.0)
+
+
+def test_both_scores_count_by_their_weight() -> None:
+    near, same = {1: 0.9, 2: 0.5, 3: 0.1}, {1: 1.0, 2: 5.0, 3: 9.0}
+    assert fuse(near, same, weight=0.7)[0].passage == 1
+    assert fuse(near, same, weight=0.3)[0].passage == 3
 
 
 def test_where_one_store_finds_nothing_the_other_counts_alone() -> None:
-    assert fuse([], [Scored(1, 5.0), Scored(2, 1.0)], weight=0.9) == [(1, 1.0), (2, 0.0)]
-    assert fuse([Scored(1, 5.0)], [], weight=0.1) == [(1, 1.0)]
-    assert fuse([], [], weight=0.5) == []
+    assert fuse({}, {1: 5.0, 2: 0.0}, weight=0.9) == [(1, 1.0), (2, 0.0)]
+    assert fuse({1: 0.5}, {}, weight=0.1) == [(1, 1.0)]
+    assert fuse({}, {}, weight=0.5) == []
 
 
 @given(scored, scored, st.floats(0, 1))
 def test_fused_scores_lie_between_0_and_1_each_passage_once_best_first(
-    near: list[Scored], same: list[Scored], weight: float
+    near: dict[int, float], same: dict[int, float], weight: float
 ) -> None:
     rows = fuse(near, same, weight=weight)
     assert all(-1e-9 <= row.score <= 1 + 1e-9 for row in rows)
-    assert {row.passage for row in rows} == {row.passage for row in [*near, *same]}
+    assert {row.passage for row in rows} == {*near, *same}
     assert len(rows) == len({row.passage for row in rows})
     assert rows == sorted(rows, key=lambda row: (-row.score, row.passage))
 
@@ -74,6 +79,28 @@ def _parts(library: Library) -> Parts:
 def test_the_passage_with_the_answer_is_found_by_words_and_by_meaning(parts: Parts) -> None:
     assert retrieve("carried over until 31 March", parts=parts)[0].document == "leave.md"
     assert retrieve("How much may I spend on lunch while travelling?", parts=parts)[0].document == "travel/expenses.md"
+
+
+def test_every_hit_has_the_score_of_both_stores_however_far_down_it_stands(parts: Parts) -> None:
+    question = "How much may I spend on lunch while travelling?"
+    vector = parts.embedder.embed_questions([question])[0]
+    cosines = dict(parts.vectors.search_vector(vector, 1000))
+    same = dict(parts.lexical.search(question, 1000))
+    assert len(cosines) > len(same) > 2
+    found = retrieve(question, parts=parts, k=1000)
+    assert all(hit.nearness == pytest.approx(cosines[hit.passage.id], abs=1e-3) for hit in found)
+    assert parts.lexical.scores(question, cosines) == same  # passages without a word of it have no score
+
+
+def test_a_misspelt_word_finds_what_was_meant(parts: Parts) -> None:
+    assert retrieve("carreid over until 31 Mrach", parts=parts)[0].document == "leave.md"
+    assert retrieve("carreid over", parts=parts)[0].score == retrieve("carried over", parts=parts)[0].score
+
+
+def test_a_misspelt_word_is_never_corrected_by_what_one_may_not_read(parts: Parts) -> None:
+    assert parts.lexical.counting(parts.catalogue.readable("ann", None))("merger") == 1
+    assert parts.lexical.counting(parts.catalogue.readable("bob", None))("merger") == 0
+    assert respelled("the mergre", parts.lexical.counting(parts.catalogue.readable("bob", None))) == "the mergre"
 
 
 def test_nobody_finds_what_they_may_not_read(parts: Parts) -> None:
