@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from rag.load.layout import NAMED, Cell, Line
+from rag.load.layout import CAPTION, NAMED, Cell, Line
 from rag.load.rows import is_quantity
 
 _VALUE = re.compile(r"[\s($€£¥+\-–—]*(?:\d[\d,.\s]*|[—–-]+|N/?A|NM|\*)\s*(?:[)%]|pts|bps|x)*\s*\)?", re.IGNORECASE)
 _REACH = 7.5  # line heights above the first row in which headers stand
 _WIDE = 0.62  # of the page's text width: a line of running text
 _LONGEST_NAME = 80
+_LONGEST_LABEL = 40
 _PERIOD = re.compile(r"ENDED|\d")
 _STUB = re.compile(r",$|\b(?:ended|ending|as of|at)\b", re.IGNORECASE)
 
@@ -69,7 +71,11 @@ def _header_start(lines: Sequence[Line], first: int, floor: int, width: float) -
     while at >= floor and first - at <= 24:
         line = lines[at]
         alone = len(line.cells) == 1
-        title = alone and (NAMED.match(line.text) or (line.text.isupper() and not _PERIOD.search(line.text)))
+        title = alone and (
+            NAMED.match(line.text)
+            or CAPTION.match(line.text)
+            or (line.text.isupper() and not _PERIOD.search(line.text))
+        )
         if is_row(line) or title:
             break
         height = line.bottom - row.bottom
@@ -113,10 +119,36 @@ def render(lines: Sequence[Line]) -> list[str]:
         if _STUB.search(stub.text) and any(abs(cell.bottom - stub.bottom) < 0.5 * cell.height for cell in over):
             names = [f"{stub.text} {name}" if name else name for name in names]
     rest = [cell for cell in over if not any(cell is own for column in cells for own in column)]
-    captions = [" ".join(stub.text for stub in line) for line in beside if line]
+    label = _label_name(over, [cell for line in beside for cell in line], lines[body:])
+    captions = [" ".join(stub.text for stub in line) for line in beside if line and line != [label]]
     if rest and not _texts(lines[body:], rest):  # names of no column: their words must not be lost
         captions.append(" | ".join(cell.text for cell in rest))
-    return [*captions, *_body(lines[body:], columns, names, rest)]
+    margin = min(line.left for line in lines[body:]) + 2 * lines[body].height
+    heads = _Heads(columns, names, rest, label, margin)
+    return [*captions, *_body(lines[body:], heads)]
+
+
+def _label_name(over: Sequence[Cell], beside: Sequence[Cell], lines: Sequence[Line]) -> Cell | None:
+    """What the labels are: the word beside the lowest names (`Country`), no unit and no period."""
+    lowest = min(over, key=lambda cell: cell.bottom)
+    level = [cell for cell in beside if abs(cell.bottom - lowest.bottom) < 0.5 * cell.height]
+    found = level[0] if len(level) == 1 else None
+    if found is None or found.text[0] == "(" or found.text[-1] == ":" or len(found.text) > _LONGEST_LABEL:
+        return None
+    period = _STUB.search(found.text) or _PERIOD.search(found.text.upper())
+    labels = [line.cells[0] for line in lines if is_row(line)]
+    used = any(_overlap(found, label) for label in labels) and found.text not in {label.text for label in labels}
+    return found if used and not period else None
+
+
+class _Heads(NamedTuple):
+    """What stands over the columns of a table."""
+
+    columns: Sequence[tuple[float, float]]  # of values: left and right edge
+    names: Sequence[str]  # of these
+    texts: Sequence[Cell]  # names over cells of words
+    label: Cell | None  # over the labels
+    margin: float  # labels begin left of it
 
 
 def _texts(rows: Sequence[Line], names: Sequence[Cell]) -> bool:
@@ -129,9 +161,7 @@ def _overlap(name: Cell, cell: Cell) -> bool:
     return shared > 0.5 * min(name.right - name.left, cell.right - cell.left)
 
 
-def _body(
-    lines: Sequence[Line], columns: Sequence[tuple[float, float]], names: Sequence[str], texts: Sequence[Cell]
-) -> list[str]:
+def _body(lines: Sequence[Line], heads: _Heads) -> list[str]:
     """Rows with their headers. A label such as `Cost of sales:` also stands before the rows indented below it."""
     found: list[str] = []
     group: Line | None = None
@@ -145,7 +175,7 @@ def _body(
             group = line if line.text.endswith(":") else None if group and line.left <= group.left else group
             found.append(line.text)
             continue
-        row = _row(line, columns, names, texts)
+        row = _row(line, heads)
         if broken is not None:
             row, broken = f"{broken.text} {row}", None
         if group is not None and line.left > group.left + 2:
@@ -244,21 +274,23 @@ def _is_centred(cell: Cell, over: Sequence[int], columns: Sequence[tuple[float, 
     return abs(_middle(cell) - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
 
 
-def _row(line: Line, columns: Sequence[tuple[float, float]], names: Sequence[str], texts: Sequence[Cell]) -> str:
+def _row(line: Line, heads: _Heads) -> str:
     parts: list[str] = []
     for number, cell in enumerate(line.cells):
-        if number == 0 and not is_quantity(cell.text):
-            parts.append(cell.text)
+        beside = " ".join(name.text for name in heads.texts if _overlap(name, cell))
+        label = heads.label.text if heads.label and number == 0 and _overlap(heads.label, cell) else ""
+        if label or (number == 0 and not is_quantity(cell.text)):
+            name = label.rstrip(":") or (beside if cell.left > heads.margin else "")
+            parts.append(f"{name}: {cell.text}" if name else cell.text)
             continue
         column = next(
             (
                 n
-                for n, (left, right) in enumerate(columns)
+                for n, (left, right) in enumerate(heads.columns)
                 if abs(cell.right - right) < cell.height or left <= cell.right <= right
             ),
             None,
         )
-        beside = " ".join(name.text for name in texts if _overlap(name, cell))
-        name = beside if column is None else names[column]
+        name = beside if column is None else heads.names[column]
         parts.append(f"{name}: {cell.text}" if name else cell.text)
     return " | ".join(parts)

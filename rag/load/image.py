@@ -78,7 +78,8 @@ def read(picture: Any, number: int) -> Page:
         return Page(number, "", ocr=True, note=f"page {number}: a picture, not read ({error}); scan it again")
     note = None if text else f"page {number}: a picture without text; scan it again if it should hold some"
     if text and sure < _DOUBTFUL:  # tens, so that pages scanned alike share a line of the report
-        note = f"page {number}: recognised with a confidence of {sure // 10 * 10:.0f} to {sure // 10 * 10 + 10:.0f}%; {CHECK}"
+        tens = int(sure // 10) * 10
+        note = f"page {number}: recognised with a confidence of {tens} to {tens + 10}%; {CHECK}"
     return Page(number, text, ocr=True, note=note)
 
 

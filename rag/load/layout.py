@@ -21,10 +21,14 @@ _GAP = 1.0  # line heights between two cells; spaces between words stay below ha
 _SAME_LINE = 0.45  # share of the height by which neighbours must overlap
 _HEADING_SIZE = 1.12  # times the size of the body text
 _LONGEST_HEADING = 120
+_HEADING_LINES = 2  # after the first
 _FEW_PAGES = 3  # documents that have no cover
+CAPTION = re.compile(r"(?:table|figure|fig|chart|abbildung|abb|tabelle|tab)\.?\s*\d+\b", re.IGNORECASE)
 NAMED = re.compile(
     r"(?:note|item|part|section|article|chapter|appendix|schedule|annex)\s+[\dIVXLA-Z]+\b", re.IGNORECASE
 )
+_DATE = re.compile(r"(?:[A-Z]\w+\.? \d{1,2}, |\d{1,2}\.? [A-Z]\w+ |\d{1,2}[./]\d{1,2}[./])\d{4}")
+_SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}\.?\s+[A-Z][^.;:!?]{2,70}")  # 3.1 Layout of pages
 _ITEM = re.compile(r"(?:[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]\s+\S|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]\s+\S)")
 _LABEL = re.compile(
     r"[•◦▪▫‣●○■□◆➢✓\uf0b7\uf0a7·*–-]|\(?(?:\d{1,2}(?:\.\d{1,2}){0,3}|\.\d|[a-zA-Z]|[ivx]{1,4})[.)]?|[A-Z]{1,2}\.\d"
@@ -61,8 +65,8 @@ class Line:
 
     @property
     def text(self) -> str:
-        """Its words; cells are parted by a bar."""
-        return " | ".join(cell.text for cell in self.cells)
+        """Its words; cells are parted by a bar, but not a label that ends in a colon from its value."""
+        return " | ".join(cell.text for cell in self.cells).replace(": | ", ": ")
 
     @property
     def left(self) -> float:
@@ -98,7 +102,7 @@ def lines(cells: Sequence[Cell]) -> list[Line]:
             found[-1].cells.append(cell)
         else:
             found.append(Line([cell]))
-    return [_joined(line) for line in _upright(found)]
+    return [joined(line) for line in _upright(found)]
 
 
 def _upright(found: Sequence[Line]) -> list[Line]:
@@ -119,7 +123,7 @@ def _beside(left: Cell, right: Cell) -> bool:
     return right.left >= left.right - 1 and overlap > _SAME_LINE * min(left.height, right.height)
 
 
-def _joined(line: Line) -> Line:
+def joined(line: Line) -> Line:
     """Cells that are one value: a currency sign and its amount, an amount and its bracket or per cent sign."""
     cells: list[Cell] = []
     for cell in (part for whole in line.cells for part in _signs_apart(whole)):
@@ -152,7 +156,7 @@ def _is_one(cells: Sequence[Cell], last: Cell, cell: Cell, count: int) -> bool:
         return False
     if gap < 0.35 * tall:
         return True
-    if gap < 1.8 * tall and last.text[-1:] in ".,;:!?" and len(last.text) > 6 and cell.text[:1].isalpha():
+    if gap < 1.8 * tall and last.text[-1:] in ".,;:!?" and len(last.text) > 3 and cell.text[:1].isalpha():
         return True
     label = len(cells) == 1 and count == 2 and _LABEL.fullmatch(last.text) is not None
     return label and (gap < 6 * tall) and cell.text[:1].isalpha() and len(cell.text) > 2
@@ -210,11 +214,11 @@ def heading_level(line: Line, type_: Type, roomy: bool) -> int:
     text = line.text
     if len(line.cells) > 1 or len(text) > _LONGEST_HEADING or sum(c.isalpha() for c in text) < 3 or text[0] == "(":
         return 0
-    if text.endswith((",", ";")) or text[0].islower():
+    if text.endswith((",", ";")) or text[0].islower() or "@" in text or CAPTION.match(text):
         return 0
-    if _size(line) in type_.levels:
+    if _size(line) in type_.levels and not _DATE.fullmatch(text):
         return type_.levels[_size(line)]
-    by_look = line.bold or NAMED.match(text) is not None
+    by_look = line.bold or NAMED.match(text) is not None or _SECTION.fullmatch(text) is not None
     return 4 if by_look and roomy and not text.endswith(_ENDS) and line.height >= 0.9 * type_.body else 0
 
 
@@ -225,9 +229,7 @@ def paragraphs(found: Sequence[Line], type_: Type) -> list[str]:
     level = 0  # of the heading that `paragraph` is, else 0
     margins = _margins(found)
     for number, line in enumerate(found):
-        above = found[number - 1] if number else None
-        below = found[number + 1] if number + 1 < len(found) else None
-        here = heading_level(line, type_, _roomy(above, line, below))
+        here = heading_level(line, type_, _roomy(found, number))
         if paragraph and (here > 0) == (level > 0) and _goes_on(paragraph, line, margins[number], heading=bool(here)):
             paragraph.append(line)
             continue
@@ -239,10 +241,26 @@ def paragraphs(found: Sequence[Line], type_: Type) -> list[str]:
     return _lists_closed(blocks)
 
 
-def _roomy(above: Line | None, line: Line, below: Line | None) -> bool:
-    """Stands by itself: distance above, and below it either distance or text of another weight."""
-    lone_above = above is None or above.bottom - line.cells[0].top > 0.3 * line.height or above.bottom < line.bottom
-    return lone_above and (below is None or not below.bold or line.bottom - below.cells[0].top > 0.3 * line.height)
+def _roomy(found: Sequence[Line], number: int) -> bool:
+    """Stands by itself, with up to two more lines of its type: distance above, and below distance or another weight."""
+    line = found[number]
+    first = last = number
+    while first and number - first < _HEADING_LINES and _alike(found[first - 1], found[first]):
+        first -= 1
+    while last + 1 < len(found) and last - first < _HEADING_LINES and _alike(found[last], found[last + 1]):
+        last += 1
+    above = found[first - 1] if first else None
+    below = found[last + 1] if last + 1 < len(found) else None
+    lone_above = above is None or above.bottom - found[first].cells[0].top > 0.3 * line.height
+    lone_above = lone_above or (above is not None and above.bottom < found[first].bottom)
+    near = below is not None and found[last].bottom - below.cells[0].top <= 0.3 * line.height
+    return lone_above and not (near and below is not None and below.bold)
+
+
+def _alike(upper: Line, lower: Line) -> bool:
+    """Two lines of one heading: both bold, of one size, close."""
+    close = 0 < upper.bottom - lower.bottom < 1.4 * lower.height
+    return close and upper.bold and lower.bold and abs(upper.height - lower.height) < 0.05 * lower.height
 
 
 def _margins(found: Sequence[Line]) -> list[float]:
@@ -275,6 +293,8 @@ def _goes_on(paragraph: Sequence[Line], line: Line, margin: float, *, heading: b
     if len(paragraph) > 1 and distance > 1.25 * (paragraph[-2].bottom - last.bottom):
         return False
     item = _ITEM.match(paragraph[0].text) is not None
+    if CAPTION.match(line.text) and line.text[:1].isupper():
+        return False
     if _ITEM.match(line.text) and (item or line.text[0] in "•●▪■◦○\uf0b7" or last.text.endswith(_ENDS)):
         return False
     if line.left > last.left + 1.2 * line.height and not (item and len(paragraph) == 1):

@@ -13,13 +13,13 @@ from __future__ import annotations
 import ctypes
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rag.errors import LoadError, need
-from rag.load import bidi, columns, image, layout
+from rag.load import bidi, columns, grid, image, layout, order
 from rag.load.layout import Cell, Line
 from rag.types import Page
 
@@ -30,8 +30,10 @@ _FEWEST_CHARACTERS = 30  # a page with fewer, and with a large picture, is a sca
 _PICTURE_SHARE = 0.4  # of the page's area
 _OCR_DPI = 200
 _HYPHEN_AT_END = 0x02  # PDFium's mark for a word divided at the line's end
+_LONGEST_CAPTION = 300  # characters
 _GAP = 1.0  # line heights between two cells of a row
 _BOLD_FROM = 600  # weight of type
+_BOLD_NAMES = (b"bold", b"black", b"heavy", b"demi", b"cmbx", b"-medi")  # the last two are what TeX sets
 
 
 def pages(path: Path) -> Iterator[Page]:
@@ -83,6 +85,7 @@ def _page(raw: Any, document: Any, index: int) -> tuple[Page, list[Line]]:
         cells = _cells(raw, textpage)
         textpage.close()
         lines = [line for line in layout.lines(cells) if any(c.isalnum() for c in line.text)]
+        lines = order.arranged(order.without_margins(lines, *page.get_size()))
         letters = sum(len(line.text) for line in lines)
         if letters < _FEWEST_CHARACTERS and _is_picture(raw, page, anything=not letters):
             recognised = image.read(page.render(scale=_OCR_DPI / 72).to_pil(), number)
@@ -93,15 +96,28 @@ def _page(raw: Any, document: Any, index: int) -> tuple[Page, list[Line]]:
         page.close()
 
 
-def _text(lines: list[Line], type_: layout.Type) -> str:
+def _text(lines: Sequence[Line], type_: layout.Type) -> str:
+    """Running text and tables, each with its caption, in their order."""
     blocks: list[str] = []
     at = 0
-    for start, end in columns.tables(lines):
+    for start, end, rendered in [*_tables(lines), (len(lines), len(lines), [])]:
         blocks.extend(layout.paragraphs(lines[at:start], type_))
-        blocks.append("\n".join(columns.render(lines[start:end])))
+        if rendered and blocks and layout.CAPTION.match(blocks[-1]) and len(blocks[-1]) < _LONGEST_CAPTION:
+            rendered = [blocks.pop(), *rendered]
+        blocks.append("\n".join(rendered))
         at = end
-    blocks.extend(layout.paragraphs(lines[at:], type_))
-    return "\n\n".join(blocks)
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _tables(lines: Sequence[Line]) -> Iterator[tuple[int, int, list[str]]]:
+    """Where tables stand, of numbers and, between these, of words; and their rows."""
+    at = 0
+    for start, end in [*columns.tables(lines), (len(lines), len(lines))]:
+        for first, last in grid.tables(lines[at:start]):
+            yield at + first, at + last, grid.render(lines[at + first : at + last])
+        if start < end:
+            yield start, end, columns.render(lines[start:end])
+        at = end
 
 
 def _is_picture(raw: Any, page: Any, *, anything: bool) -> bool:
@@ -155,12 +171,16 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
         leftward = leftward or (code >= 0x590 and bidi.runs_left(code))
         if code < 0x20 or 0xD800 <= code < 0xE000 or not get_box(textpage, index, box):
             continue
-        x0, x1, y0, y1 = _turned(turn, box)
+        if turn:
+            x0, x1, y0, y1 = _turned(turn, box)
+        else:
+            x0, x1, y0, y1 = box.left, box.right, box.bottom, box.top
         height = top - bottom
         if letters:
-            lower = min(height, y1 - y0)
-            away = min(top, y1) - max(bottom, y0) < 0.3 * lower if lower > 0 else False
-            if away or x0 < right - 2 * max(height, 1.0) or x0 - right > _GAP * height:
+            lower = height if height < y1 - y0 else y1 - y0
+            shared = (top if top < y1 else y1) - (bottom if bottom > y0 else y0)
+            away = lower > 0 and shared < 0.3 * lower
+            if away or x0 - right > _GAP * height or x0 < right - 2 * (height if height > 1 else 1.0):
                 close()
         if not letters:
             left, right, bottom, top, first = x0, x1, y0, y1, index
@@ -168,7 +188,7 @@ def _cells(raw: Any, textpage: Any) -> list[Cell]:
             letters.append(" ")
         space = False
         letters.append(chr(code))
-        right = max(right, x1)
+        right = right if right > x1 else x1
     close()
     return bidi.cells(_characters(raw, textpage, count, turn)) if leftward else cells
 
@@ -221,4 +241,4 @@ def _is_bold(raw: Any, textpage: Any, index: int) -> bool:
         return False
     name = ctypes.create_string_buffer(length)
     raw.FPDFText_GetFontInfo(textpage, index, name, length, flags)
-    return any(mark in name.value.lower() for mark in (b"bold", b"black", b"heavy", b"semibold"))
+    return any(mark in name.value.lower() for mark in _BOLD_NAMES)

@@ -125,4 +125,6 @@ def _guess(table: list[list[str]], *, first: bool) -> int:
 
 
 def _may_be_header(row: Row) -> bool:
+    if any(text and not any(letter.isalnum() for letter in text) for text in row):
+        return False  # a box to tick
     return any(row) and not any(is_quantity(text) or len(text) > _LONGEST_HEADER for text in row)
