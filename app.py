@@ -4,6 +4,8 @@
 
 Takes   settings (`rag.config`): the index folder, the model, an outside endpoint.
 Gives   the chat page here; documents and settings in app_pages/. Pages draw and call, nothing else.
+People  of a library with accounts sign in first (app_pages/signing.py); what a page holds from then on is the library
+        as that person has it, and pages that their role does not reach are not listed.
 Answers stream in a thread of their own (`app_pages.work`) and are stored when they are whole: neither a touch of the
         page nor a reload nor a visit to another page loses one.
 """
@@ -19,7 +21,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import browser, conversations, keeping, prose, recall, turns
+from app_pages import browser, conversations, keeping, prose, recall, signing, turns
 from app_pages.opening import Asked, asked_questions, open_library, starters, warming
 from app_pages.work import Work
 from rag.errors import GroundlingError
@@ -29,6 +31,8 @@ from rag.types import Conversation, Done, Event, Found, Quoted, Searching, Text
 HERE = Path(__file__).resolve().parent
 MARK = str(HERE / "app_pages" / "mark.svg")
 COLLECTION = "collection-to-ask"
+ASKS = {"review": "reviewer", "insight": "reviewer", "quality": "administrator", "training": "administrator",
+        "settings": "administrator"}  # fmt: skip
 log = logging.getLogger("groundling.app")
 
 
@@ -37,6 +41,26 @@ def main() -> None:
     st.set_page_config(page_title="Groundling", page_icon=MARK, layout="centered", initial_sidebar_state="auto")
     st.html(HERE / "app_pages" / "style.css")
     st.logo(str(HERE / "app_pages" / "logo.svg"), icon_image=MARK, size="large")
+    st.session_state["library"] = None
+    try:
+        opened = open_library()
+        warming()
+    except GroundlingError as error:
+        _draw_broken(error)
+        return
+    try:
+        library = st.session_state["library"] = signing.enter(opened)
+    except GroundlingError as error:
+        st.html(prose.notice(str(error), "error"))
+        library = None
+    if library is None:
+        st.navigation([st.Page(lambda: None, title="Sign in")], position="hidden").run()
+    else:
+        _draw_pages(library)
+
+
+def _pages(library: Library | None) -> dict[str, Any]:
+    """The pages that the person's role reaches; one whose password somebody else made sees their account alone."""
     chat_page = st.Page(chat, title="Chat", icon=":material/forum:", default=True)
     documents = st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:")
     settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
@@ -48,21 +72,38 @@ def main() -> None:
         "chat": chat_page, "documents": documents, "review": review, "insight": insight, "quality": quality,
         "training": training, "settings": settings,
     }  # fmt: skip
+    if library is None or library.account is None:
+        return pages
+    account = st.Page("app_pages/account.py", title="Account", icon=":material/person:")
+    if library.account.temporary:
+        return {"account": account}
+    reached = {name: page for name, page in pages.items() if library.may(ASKS.get(name, "reader"))}
+    people = {"people": st.Page("app_pages/people.py", title="People", icon=":material/group:")}
+    return reached | (people if library.may("administrator") else {}) | {"account": account}
+
+
+def _draw_broken(error: GroundlingError) -> None:
+    """What is wrong. A wrong setting must not close the door to where it is corrected, for whoever sits here."""
+    pages = st.session_state["pages"] = _pages(None)
     page = st.navigation(list(pages.values()), position="top")
-    st.session_state["pages"] = pages
-    st.session_state["library"] = None
+    st.html(prose.notice(str(error), "error"))
+    if page is pages["settings"] and signing.from_here():
+        page.run()
+
+
+def _draw_pages(library: Library) -> None:
+    """The page on show."""
+    pages = st.session_state["pages"] = _pages(library)
+    page = st.navigation(list(pages.values()), position="top")
     try:
-        library = st.session_state["library"] = open_library()
-        warming()
         with st.bottom:  # drawn before the page, which may stay with an answer for a while
             st.session_state["composer"] = st.container(key="composer")
             status_line(library)
-        conversations.draw_sidebar(library, chat_page, page)
+        if "chat" in pages:
+            conversations.draw_sidebar(library, pages["chat"], page)
         page.run()
     except GroundlingError as error:
         st.html(prose.notice(str(error), "error"))
-        if page is settings and st.session_state["library"] is None:
-            page.run()  # a wrong setting must not close the door to where it is corrected
 
 
 def status_line(library: Library) -> None:
@@ -247,7 +288,7 @@ def welcome(library: Library, conversation: Conversation | None) -> None:
         '<h1 class="gl-hello">What would you like to know?</h1>'
         + prose.plain(f"Answers come from {held}, with the exact words they rest on.", "lead")
     )
-    for number, question in enumerate(starters(library, library.status()["generation"])):
+    for number, question in enumerate(starters(library, library.status()["generation"], library.person)):
         if st.button(prose.label(question), key=f"starter-{number}", width="stretch", wrap=True):
             ask(library, conversation, question)
 

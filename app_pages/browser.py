@@ -1,4 +1,4 @@
-"""What only JavaScript can do: copy, scroll to something, set the cursor, fold the sidebar away, select words.
+"""What only JavaScript can do: copy, scroll to something, set the cursor or a cookie, fold the sidebar, select words.
 
 The scripts are constants; what people or documents wrote reaches them as data and never becomes markup.
 """
@@ -68,6 +68,16 @@ export default function ({ parentElement, data }) {
   };
   const timer = setTimeout(look, 80);
   return () => { cancelled = true; clearTimeout(timer); };
+}
+"""
+
+_COOKIE_JS = """
+const done = new Set();
+export default function ({ data }) {
+  if (done.has(data.token)) return;
+  done.add(data.token);
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${data.name}=${data.value}; Path=/; SameSite=Strict; Max-Age=${data.seconds}${secure}`;
 }
 """
 
@@ -168,6 +178,17 @@ def _components() -> tuple[Any, Any, Any]:
     fold = st.components.v2.component("groundling_fold", html="<span></span>", js=_FOLD_JS)
     look = st.components.v2.component("groundling_look", html="<span></span>", js=_LOOK_JS)
     return copy, look, fold
+
+
+@st.cache_resource(show_spinner=False)
+def _cookie() -> Any:
+    """Registered once a process: registering again warns."""
+    return st.components.v2.component("groundling_cookie", html="<span></span>", js=_COOKIE_JS)
+
+
+def set_cookie(name: str, value: str, seconds: int, *, token: str) -> None:
+    """Keep a value in the browser for so long (0: take it away), once for each `token`."""
+    _cookie()(key="cookie", data={"name": name, "value": value, "seconds": seconds, "token": token}, height=1)
 
 
 def copy_button(text: str, key: str) -> None:

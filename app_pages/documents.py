@@ -36,8 +36,8 @@ class Adding:
 
 
 @st.cache_resource(show_spinner=False)
-def adding_now() -> dict[str, Adding]:
-    """At most one of the process under "now", so that a reload finds it."""
+def adding_now() -> dict[str | None, Adding]:
+    """At most one of each person, so that a reload finds it."""
     return {}
 
 
@@ -49,12 +49,14 @@ def main() -> None:
     if said := st.session_state.pop("documents-learnt", None):
         st.html(prose.notice(said, "warning"))
     collections = sorted({DEFAULT_COLLECTION, *(document.collection for document in documents)})
-    adding = adding_now().get("now")
+    adding = adding_now().get(library.person)
     if adding is None or adding.work.finished:  # a result nobody dismissed yet must not bar the next person's files
-        draw_upload(library, collections)
+        writable = library.writable()
+        if writable is None or writable:
+            draw_upload(library, collections if writable is None else writable, anywhere=writable is None)
     progress = st.container(key="progress", gap="small")
     in_dialog = draw_list(library, documents)
-    if documents:
+    if documents and library.may("reviewer"):
         approved.draw(library, collections, in_dialog=in_dialog)
     if adding is not None:
         with progress:
@@ -64,24 +66,26 @@ def main() -> None:
 # --- adding -----------------------------------------------------------------------------------------------------------
 
 
-def draw_upload(library: Library, collections: list[str]) -> None:
-    """Where files are dropped, which collection they go to, and a folder of this computer."""
+def draw_upload(library: Library, collections: list[str], *, anywhere: bool) -> None:
+    """Where files are dropped, and which collection they go to; `anywhere`: also a new one, or from a folder here."""
     round_ = st.session_state.setdefault("upload-round", 0)  # a new key empties the uploader after each round
     files = st.file_uploader("Add files", accept_multiple_files=True, key=f"upload-{round_}", help=FORMATS)
-    with st.expander("Collection, or a folder of this computer", key="more-ways", type="compact"):
+    ways = "Collection, or a folder of this computer" if anywhere else "Collection"
+    with st.expander(ways, key="more-ways", type="compact"):
         collection = st.selectbox(
             "Collection",
             collections,
             key="collection",
-            accept_new_options=True,
-            index=collections.index(DEFAULT_COLLECTION),
+            accept_new_options=anywhere,
+            index=collections.index(DEFAULT_COLLECTION) if DEFAULT_COLLECTION in collections else 0,
             help="Choose one or type a new name. Questions can be asked of one collection.",
         )
-        with st.form("folder", border=False):
-            folder = st.text_input("Folder", key="folder-path", placeholder="/home/me/handbooks")
-            st.html(prose.plain(SYNC))
-            if st.form_submit_button("Sync folder", key="folder-send") and folder.strip():
-                start_folder(library, folder.strip(), collection or DEFAULT_COLLECTION)
+        if anywhere:
+            with st.form("folder", border=False):
+                folder = st.text_input("Folder", key="folder-path", placeholder="/home/me/handbooks")
+                st.html(prose.plain(SYNC))
+                if st.form_submit_button("Sync folder", key="folder-send") and folder.strip():
+                    start_folder(library, folder.strip(), collection or DEFAULT_COLLECTION)
     if files:
         st.session_state["upload-round"] = round_ + 1
         start_files(library, [(file.name, file.getvalue()) for file in files], collection or DEFAULT_COLLECTION)
@@ -117,7 +121,8 @@ def _pass_on(emit: Callable[[Any], None], name: str, progress: Any) -> None:
 
 
 def _start(what: str, total: int, task: Callable[[Callable[[Any], None]], None]) -> None:
-    adding_now()["now"] = Adding(what, total, Work(task))
+    library: Library = st.session_state["library"]
+    adding_now()[library.person] = Adding(what, total, Work(task))
     st.rerun()
 
 
@@ -179,7 +184,7 @@ def draw_reports(adding: Adding) -> None:
         st.html(prose.plain(f"and {len(rest) - 50} more."))
     with st.container(horizontal=True, vertical_alignment="center", key="added"):
         if st.button("Done", key="dismiss", type="primary"):
-            adding_now().pop("now", None)
+            adding_now().pop(st.session_state["library"].person, None)
             st.rerun()
         st.page_link(st.session_state["pages"]["chat"], label="Ask about your documents", icon=":material/forum:")
 
@@ -238,7 +243,9 @@ def draw_document(library: Library, document: Document) -> bool:
             f'<div class="gl-document"><strong>{prose.escape(document.name)}</strong>'
             f"<span>{prose.escape(' · '.join(facts))}</span></div>"
         )
-        if st.button("Remove", key=f"remove-{document.id}", type="tertiary", icon=":material/delete:"):
+        if library.may_write(document.collection) and st.button(
+            "Remove", key=f"remove-{document.id}", type="tertiary", icon=":material/delete:"
+        ):
             confirm_removal(library, document)
             return True
     return False
@@ -270,7 +277,7 @@ def confirm_removal(library: Library, document: Document) -> None:
         if st.button("Remove", key="remove-yes", type="primary"):
             try:
                 removed = library.remove(document.name, collection=document.collection)
-                if removed.models:
+                if removed.models and library.may("administrator"):
                     st.session_state["documents-learnt"] = way_back(removed)
             except GroundlingError as error:
                 st.html(prose.notice(str(error), "error"))

@@ -38,9 +38,9 @@ def warming() -> Work[None]:
     return Work(lambda _: library.warm())
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def starters(_library: Library, generation: int) -> list[str]:  # noqa: ARG001 - the key: they change with the documents
-    """Three questions to start with. They are read out of the documents, so not at every touch."""
+@st.cache_data(show_spinner=False, max_entries=100)
+def starters(_library: Library, generation: int, person: str | None) -> list[str]:  # noqa: ARG001 - the key
+    """Three questions to start with, out of the documents that this person may read; not looked for at every touch."""
     return _library.starters(3)
 
 

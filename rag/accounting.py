@@ -62,6 +62,10 @@ class Accounting:
         """May whoever holds this handle add and remove documents of this collection?"""
         return True
 
+    def writable(self, *, person: str | None = None) -> list[str] | None:
+        """The collections to which somebody may add documents; None: any, also new ones."""
+        return grants.writable(self._catalogue, person)
+
     @property
     def account(self) -> Person | None:
         """The person who holds this handle; None for the owner of the files."""

@@ -66,6 +66,13 @@ def may_write(catalogue: Catalogue, person: str | None, collection: str) -> bool
     return catalogue.db.execute(WRITES, asked).fetchone() is not None
 
 
+def writable(catalogue: Catalogue, person: str | None) -> list[str] | None:
+    """The collections that this person may change; None: all there are or will be."""
+    if people.reads_everything(catalogue, person):
+        return None
+    return [name for name in listed(catalogue) if may_write(catalogue, person, name)]
+
+
 def checked(catalogue: Catalogue, holders: Sequence[str]) -> list[str]:
     """The same holders as they are compared. Without accounts any name will do."""
     if not people.exist(catalogue):

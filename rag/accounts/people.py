@@ -46,7 +46,7 @@ class Person:
 
 def exist(catalogue: Catalogue) -> bool:
     """Has the library accounts?"""
-    return catalogue.db.execute("select exists (select 1 from people)").fetchone()[0] == 1
+    return bool(catalogue.db.execute("select exists (select 1 from people)").fetchone()[0])
 
 
 def everybody(catalogue: Catalogue) -> list[Person]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from rag.accounts import passwords
 from rag.accounts.needs import NEEDS
@@ -16,6 +17,12 @@ from rag.library import Library
 from tests.miniature import put, small_library
 
 WORDS = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real argon2 at its least cost; the product's takes 64 MiB and as long as it should."""
+    monkeypatch.setattr(passwords, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture
