@@ -18,11 +18,11 @@ OURS = RAG + TRAINER + DOORS
 
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
-    {"", "types", "judgement", "errors", "files", "config"},
+    {"", "types", "moments", "judgement", "errors", "files", "config"},
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "lexical", "access", "audit", "versions",
      "leashed", "language", "stoppable", "detached", "views", "accounts"},
     {
-        "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "rerank", "memory", "followup",
+        "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "spelling", "rerank", "memory", "followup",
         "prompt", "read", "risk", "embedders", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },
