@@ -126,8 +126,7 @@ def _today(library: Library, one: Pinned) -> None:
     with st.container(key="today-now", gap="small"):
         st.html(prose.plain("Now", "caption") + prose.prose(given.text))
         for number, cited in enumerate(given.citations, start=1):
-            page = f", page {cited.page}" if cited.page is not None else ""
-            st.html(prose.quotation(cited.quote, number) + prose.plain(f"{cited.document}{page}"))
+            st.html(prose.quotation(cited.quote, number) + prose.plain(prose.place(cited.as_dict())))
         if given.reason:
             st.html(prose.plain(given.reason, "reason"))
         st.html(prose.plain("Approved", "caption") + prose.prose(one.answer))

@@ -8,8 +8,10 @@ So nothing that we did not write ourselves goes there as it is: it becomes escap
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from html import escape as escape
+from typing import Any
 
 JOINER = "\u2060"  # word joiner: invisible, and enough to keep `:name:`, `http://` or `a@b.c` from being noticed
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -68,6 +70,13 @@ def notice(text: str, kind: str = "note") -> str:
 def count(number: int, noun: str) -> str:
     """`1 page`, `2 pages`, `1,200 passages`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def place(citation: Mapping[str, Any]) -> str:
+    """Document, and its page, or the time at which a recording says it."""
+    if citation["page"] is not None:
+        return f"{citation['document']}, page {citation['page']}"
+    return f"{citation['document']}, {citation['time']}" if citation.get("time") else str(citation["document"])
 
 
 def day(moment: str) -> str:

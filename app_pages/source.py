@@ -80,7 +80,8 @@ def _draw(library: Library, citation: dict[str, Any] | None, answer: dict[str, A
     number = min(max(st.session_state.get("leaf", home), 0), len(found) - 1)
     leaf = found[number]
     note = f"version {document.version}" + ("" if document.current else ", replaced since")
-    st.html(prose.plain(" · ".join(part for part in (leaf.name, document.collection, note) if part), "where"))
+    where = (leaf.name, citation.get("time"), document.collection, note)
+    st.html(prose.plain(" · ".join(part for part in where if part), "where"))
     words = document.text[leaf.start : leaf.end]
     st.html(prose.leaf(words, (start - leaf.start, end - leaf.start), leaf.start))
     visit = st.session_state["visit"]

@@ -129,8 +129,7 @@ def _draw_quotation(
 
 def source_line(citation: dict[str, Any]) -> str:
     """Document and page, as a button's label."""
-    page = f", page {citation['page']}" if citation["page"] is not None else ""
-    return prose.label(citation["document"] + page)
+    return prose.label(prose.place(citation))
 
 
 def _draw_actions(library: Library, turn: dict[str, Any], number: int, pressed: Pressed) -> None:
@@ -165,6 +164,5 @@ def as_text(answer: dict[str, Any]) -> str:
     """The answer and its quotations as plain text, for the clipboard."""
     lines = [answer["answer"]]
     for n, citation in enumerate(answer["citations"], start=1):
-        page = f", page {citation['page']}" if citation["page"] is not None else ""
-        lines.append(f'[{n}] "{citation["quote"]}" ({citation["document"]}{page})')
+        lines.append(f'[{n}] "{citation["quote"]}" ({prose.place(citation)})')
     return "\n\n".join(lines)

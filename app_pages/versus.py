@@ -77,8 +77,7 @@ def _draw(answer: dict[str, Any]) -> None:
     if answer["abstained"] and answer.get("reason"):
         st.html(prose.plain(answer["reason"], "reason"))
     for cited in answer["citations"]:
-        page = f", page {cited['page']}" if cited["page"] is not None else ""
-        st.html(prose.quotation(cited["quote"]) + prose.plain(cited["document"] + page))
+        st.html(prose.quotation(cited["quote"]) + prose.plain(prose.place(cited)))
 
 
 def _choose(library: Library, answer: dict[str, Any], winner: str) -> None:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from rag import access
 from rag.chunk import chunk
 from rag.dates import day_in
+from rag.moments import clock
 from rag.parts import Parts
 from rag.types import Document, Draft, Hit, Passage
 from rag.wording import stems
@@ -103,7 +104,7 @@ def _passages(document: Document) -> list[Passage]:
     return [
         Passage(
             -(document.id * 100_000 + n), document.id, document.name, document.version, piece.start, piece.end,
-            piece.text, piece.page, piece.headings, document.collection,
+            piece.text, piece.page, piece.headings, document.collection, time=clock(piece.at),
         )
         for n, piece in enumerate(chunk(draft), start=1)
     ]  # fmt: skip

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from rag.accounts.rights import reads, reads_today
 from rag.errors import IndexDamaged, NotFound
+from rag.moments import clock
 from rag.schema import MIGRATIONS
 from rag.types import Document, PageSpan, Passage
 
@@ -42,7 +43,8 @@ _DOCUMENTS = """
            d.added_at, d.current
     from documents d where """
 _PASSAGES = """
-    select p.id, p.document_id, d.name, d.version, p.start, p.stop, p.page, p.headings, d.collection, p.near_group
+    select p.id, p.document_id, d.name, d.version, p.start, p.stop, p.page, p.headings, d.collection, p.near_group,
+           p.at
     from passages p join documents d on d.id = p.document_id where """
 _VECTORS = """
     select p.id, v.vector from state s, passages p
@@ -366,6 +368,8 @@ def _document(row: tuple[Any, ...]) -> Document:
 
 def _passage(row: tuple[Any, ...], text: str) -> Passage:
     """A row of `_PASSAGES`, cut out of its document's text."""
-    number, document, name, version, start, end, page, headings, collection, group = row
+    number, document, name, version, start, end, page, headings, collection, group, at = row
     path = tuple(json.loads(headings))
-    return Passage(number, document, name, version, start, end, text[start:end], page, path, collection, group)
+    return Passage(
+        number, document, name, version, start, end, text[start:end], page, path, collection, group, clock(at)
+    )

@@ -20,7 +20,8 @@ from functools import lru_cache
 from typing import Any
 
 from rag.errors import need
-from rag.types import Chunk, Draft
+from rag.moments import moment
+from rag.types import Chunk, Draft, PageSpan
 
 TINY = 200  # characters: a section below it may join its neighbours, a remainder below it joins the passage before
 _STRETCH = 1.15  # a passage may be this much longer than `size` where that saves a tiny remainder
@@ -96,7 +97,7 @@ def _written(draft: Draft, sections: Sequence[_Section], size: int, overlap: int
         if overlap and start > floor:
             start = _overlapped(draft.text, start, max(floor, start - overlap))
         text = draft.text[start:end]
-        yield Chunk(start, end, text, first.page, headings)
+        yield Chunk(start, end, text, first.page, headings, moment(draft.pages, start))
 
 
 def _same(one: str, other: str) -> bool:
@@ -114,7 +115,7 @@ def _overlapped(text: str, start: int, least: int) -> int:
 
 def _sections(draft: Draft) -> Iterator[_Section]:
     path: list[tuple[int, str]] = []
-    for index, span in enumerate(draft.pages):
+    for index, span in enumerate(_whole_recording(draft.pages)):
         units: list[_Unit] = []
         opens = span.start
         for start, end, kind, close in _units(draft.text, span.start, span.end):
@@ -131,6 +132,13 @@ def _sections(draft: Draft) -> Iterator[_Section]:
             opens = start
         if units:
             yield _Section(tuple(units), span.number, index, tuple(name for _, name in path), opens)
+
+
+def _whole_recording(pages: Sequence[PageSpan]) -> Sequence[PageSpan]:
+    """The sentences of a recording are no pages: a passage may hold several."""
+    if not pages or pages[0].at is None:
+        return pages
+    return [PageSpan(None, pages[0].start, pages[-1].end)]
 
 
 def _units(text: str, start: int, end: int) -> Iterator[tuple[int, int, str, bool]]:

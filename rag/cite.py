@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from rag import quote
 from rag.catalogue import Catalogue
+from rag.moments import clock, moment
 from rag.quote import WHOLE_LIMIT, Quotation
 from rag.types import Citation, Document, Passage
 from rag.units import LIST, TEXT, blocks, items, strip
@@ -33,6 +34,7 @@ def citation(passage: Passage, start: int, end: int, score: float) -> Citation:
         quote=passage.text[start:end],
         passage=passage.id,
         score=round(float(score), 6),
+        time=passage.time,
     )
 
 
@@ -128,8 +130,10 @@ class Documents:
         for number, item in enumerate(quotations):
             passage = passages[item.passage]
             cited = citation(passage, item.start, item.end, item.score)
-            if check(cited, self.of(passage).text):
-                found.append(cited)
+            document = self.of(passage)
+            if check(cited, document.text):
+                said = moment(document.pages, cited.start)  # a passage of a recording holds several sentences
+                found.append(replace(cited, time=clock(said)) if cited.time else cited)
             elif number == 0:
                 return ()
         return tuple(distinct(found, self._most))

@@ -70,7 +70,7 @@ def draft(pages: Iterable[Page], *, title: str) -> Draft:
             at += 2
         if spans:
             spans[-1] = spans[-1]._replace(end=at)
-        spans.append(PageSpan(page.number, at, at + len(text)))
+        spans.append(PageSpan(page.number, at, at + len(text), page.at))
         pieces.append(text)
         at += len(text)
     whole = "".join(pieces)

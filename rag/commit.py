@@ -200,10 +200,10 @@ def _insert_passages(catalogue: Catalogue, record: Record, document: int, genera
     keys = record.near_keys or [()] * len(record.chunks)
     for ordinal, (chunk, text_hash, near) in enumerate(zip(record.chunks, record.hashes, keys, strict=True)):
         cursor = db.execute(
-            "insert into passages (document_id, ordinal, start, stop, page, headings, text_hash, near_group)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into passages (document_id, ordinal, start, stop, page, headings, text_hash, near_group, at)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (document, ordinal, chunk.start, chunk.end, chunk.page, json.dumps(chunk.headings), text_hash,
-             _group(catalogue, near)),
+             _group(catalogue, near), chunk.at),
         )  # fmt: skip
         passage = int(cursor.lastrowid or 0)
         db.execute("update passages set near_group = id where id = ? and near_group = 0", (passage,))

@@ -110,6 +110,8 @@ def fill(catalogue: Catalogue, embedder: Embedder, ids: Sequence[int]) -> None:
     """Give these passages a vector of this embedder, whether it counts already or not."""
     hashes, passages = catalogue.hashes(ids), catalogue.passages(ids)
     texts = {hashes[passage.id]: passage.context for passage in passages if passage.id in hashes}
+    if not texts:
+        return
     rows = embedder.embed(list(texts.values()))
     with catalogue.atomic():
         there = set(catalogue.hashes(ids).values())  # a text that was removed meanwhile leaves no vector behind

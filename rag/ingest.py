@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag import access as rights
-from rag import commit
+from rag import commit, embedders
 from rag.discover import UPLOAD, Found, Missing, discover, source_of, upload_path
 from rag.errors import GroundlingError
 from rag.load import READERS
@@ -115,7 +115,7 @@ def take(
     commit.check_embedder(parts.catalogue, parts.embedder.identity)
     course = _Course(parts, collection, access, progress, total=len(met))
     waiting = list(_worth_reading(course, met))
-    pool = Pool(_workers(waiting) if workers is None else workers)
+    pool = Pool(_workers(waiting) if workers is None else workers, sound_model=parts.settings.sound_model)
     try:
         for group in _groups(_read(course, pool, waiting)):
             vectors = _embed(course, group)
@@ -171,18 +171,14 @@ def set_access(parts: Parts, document: Document, persons: Sequence[str], *, pers
 def repair(parts: Parts) -> list[str]:
     """Embed what has no vector, and make both copies anew from the catalogue. Says what was done, a line each."""
     identity, catalogue = parts.embedder.identity, parts.catalogue
+    commit.check_embedder(catalogue, identity)
     done = []
     with parts.lock.held():
         missing = catalogue.without_vector(identity)
         for start in range(0, len(missing), GROUP):
-            ids = missing[start : start + GROUP]
-            hashes = catalogue.hashes(ids)
-            passages = catalogue.passages(ids)
-            rows = parts.embedder.embed([passage.context for passage in passages])
-            made = {hashes[passage.id]: row for passage, row in zip(passages, rows, strict=True)}
-            commit.write_vectors(catalogue, made, identity)
-        if missing or catalogue.embedder not in ("", identity):
-            commit.set_embedder(catalogue, identity)
+            embedders.fill(catalogue, parts.embedder, missing[start : start + GROUP])
+        if missing:
+            catalogue.bump()
             done.append(f"{len(missing)} passages embedded with {identity}")
         parts.lexical.rebuild()
         with parts.file_lock.held():

@@ -33,7 +33,7 @@ class GroundlingRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - the base class's signature
     ) -> list[Document]:
-        keys = ("document", "version", "page", "start", "end", "score")
+        keys = ("document", "version", "page", "time", "start", "end", "score")
         return [
             Document(hit.text, id=str(hit.passage.id), metadata={key: getattr(hit, key) for key in keys})
             for hit in self.library.search(query, self.k, collection=self.collection, person=self.person)

@@ -25,7 +25,7 @@ class GroundlingRetriever(BaseRetriever):
         self.library, self.k, self.collection, self.person = library, k, collection, person
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        keys = ("document", "version", "page", "start", "end")
+        keys = ("document", "version", "page", "time", "start", "end")
         return [
             NodeWithScore(
                 node=TextNode(

@@ -128,6 +128,7 @@ def export(found: Conversation) -> str:
         parts += [f"## {turn['question']}", str(answer["answer"])]
         for number, cited in enumerate(answer.get("citations", ()), start=1):
             page = f", page {cited['page']}" if cited.get("page") is not None else ""
+            page = f", at {cited['time']}" if cited.get("time") else page
             quoted = "\n".join(f"> {line}" for line in str(cited["quote"]).split("\n"))
             parts.append(f"{quoted}\n>\n> [{number}] {cited['document']}{page}, version {cited['version']}")
         if answer.get("reason"):

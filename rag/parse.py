@@ -52,12 +52,14 @@ def context(chunk: Chunk) -> str:
     return " > ".join(chunk.headings) + "\n" + chunk.text if chunk.headings else chunk.text
 
 
-def parse(path: Path, title: str, *, on_page: Callable[[], None] | None = None) -> Parsed:
+def parse(
+    path: Path, title: str, *, sound_model: Path | None = None, on_page: Callable[[], None] | None = None
+) -> Parsed:
     """Read one file in this process; `on_page` is called as pages come in."""
     sha256, before = digest(path), _stamp(path)
 
     def counted() -> Any:
-        for page in load.pages(path):
+        for page in load.pages(path, sound_model=sound_model):
             if on_page:
                 on_page()
             yield page
@@ -89,9 +91,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 class Pool:
     """Children that parse, each started when first needed. With 0 workers files are read in this process."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, sound_model: Path | None = None) -> None:
+        """`sound_model`: the folder of the model that reads recordings."""
+        self._sound_model = sound_model
         self._free: queue.SimpleQueue[_Child] = queue.SimpleQueue()
-        self._children = [_Child() for _ in range(workers)]
+        self._children = [_Child(sound_model) for _ in range(workers)]
         for child in self._children:
             self._free.put(child)
         self._threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="parse")
@@ -110,7 +114,7 @@ class Pool:
     def _run(self, path: Path, title: str) -> Parsed:
         if not self._children:
             try:
-                return parse(path, title)
+                return parse(path, title, sound_model=self._sound_model)
             except GroundlingError:
                 raise
             except Exception as error:  # as a child would die of it: this file fails, the others go on
@@ -126,7 +130,8 @@ class Pool:
 class _Child:
     """One child process, used by one thread at a time; a dead one is replaced at the next file."""
 
-    def __init__(self) -> None:
+    def __init__(self, sound_model: Path | None) -> None:
+        self._sound_model = str(sound_model or "")
         self._process: subprocess.Popen[str] | None = None
         self._ended = False
         self._starting = threading.Lock()
@@ -135,7 +140,8 @@ class _Child:
         process = self._started()
         timed_out = threading.Event()
         try:
-            answer = self._ask(process, {"path": str(path), "title": title}, timed_out)
+            task = {"path": str(path), "title": title, "sound_model": self._sound_model}
+            answer = self._ask(process, task, timed_out)
         except (OSError, ValueError):  # a broken pipe or half an answer: the child died while writing
             answer = None
         if answer is None:
@@ -216,7 +222,8 @@ def _from_json(answer: dict[str, Any]) -> Parsed:
         draft[name] = tuple(draft[name])
     text = draft["text"]
     chunks = tuple(
-        Chunk(start, end, text[start:end], page, tuple(headings)) for start, end, page, headings in answer["chunks"]
+        Chunk(start, end, text[start:end], page, tuple(headings), at)
+        for start, end, page, headings, at in answer["chunks"]
     )
     return Parsed(
         answer["sha256"], Draft(**draft), chunks, tuple(answer["hashes"]), tuple(tuple(k) for k in answer["near_keys"])
@@ -236,7 +243,8 @@ def main() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         try:
-            parsed = parse(Path(task["path"]), task["title"], on_page=lambda: say({"page": True}))
+            model = Path(task["sound_model"]) if task["sound_model"] else None
+            parsed = parse(Path(task["path"]), task["title"], sound_model=model, on_page=lambda: say({"page": True}))
         except GroundlingError as error:
             say({"error": str(error)})
         except MemoryError:
@@ -245,7 +253,7 @@ def main() -> None:
             say({
                 "sha256": parsed.sha256, "draft": asdict(parsed.draft), "hashes": parsed.hashes,
                 "near_keys": parsed.near_keys,
-                "chunks": [(c.start, c.end, c.page, c.headings) for c in parsed.chunks],
+                "chunks": [(c.start, c.end, c.page, c.headings, c.at) for c in parsed.chunks],
             })  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from rag.access import may_read_version
 from rag.answer import answer
 from rag.errors import ModelError, NotFound
+from rag.moments import clock, moment
 from rag.parts import Parts
 from rag.types import Done, Embedder, Hit, Message, Passage, Reader
 from rag.versions import Versions
@@ -153,7 +154,7 @@ def _passage(parts: Parts, place: Mapping[str, Any], person: str) -> Passage | N
     page = next((span.number for span in document.pages if span.start <= place["start"] < span.end), None)
     return Passage(
         place["id"], document.id, document.name, document.version, place["start"], place["end"], text, page,
-        tuple(place["headings"]), document.collection,
+        tuple(place["headings"]), document.collection, time=clock(moment(document.pages, place["start"])),
     )  # fmt: skip
 
 

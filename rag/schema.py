@@ -338,3 +338,9 @@ def m007_embedders(db: Connection) -> None:
 def m008_accounts(db: Connection) -> None:
     """People, groups, tokens, sessions, rights of collections."""
     _run(db, TABLES)
+
+
+@MIGRATIONS.append
+def m009_recordings(db: Connection) -> None:
+    """When a passage of a recording is said: seconds from the beginning; null in all other documents."""
+    db.execute("alter table passages add column at real")

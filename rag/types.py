@@ -29,6 +29,7 @@ class Page:
     text: str
     ocr: bool = False  # the text was recognised in a picture, not written in the file
     note: str | None = None  # one line: what of this page was skipped, and the next step
+    at: float | None = None  # of a recording: seconds from its beginning
 
 
 class PageSpan(NamedTuple):
@@ -37,6 +38,7 @@ class PageSpan(NamedTuple):
     number: int | None
     start: int
     end: int
+    at: float | None = None  # of a recording: seconds from its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Chunk:
     text: str
     page: int | None
     headings: tuple[str, ...] = ()  # path from the document's title down to the nearest heading
+    at: float | None = None  # of a recording: seconds from its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Passage:
     headings: tuple[str, ...] = ()
     collection: str = DEFAULT_COLLECTION
     group: int = 0  # passages with the same group are near copies of each other
+    time: str | None = None  # of a recording: when it begins, as `00:12:31`
 
     @property
     def context(self) -> str:
@@ -134,7 +138,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage. `score` is in 0..1 after fusion, comparable within one call."""
+    """A retrieved passage, whose place it names. `score` is in 0..1 after fusion, comparable within one call."""
 
     passage: Passage
     score: float
@@ -142,32 +146,30 @@ class Hit:
 
     @property
     def document(self) -> str:
-        """Name of the document."""
         return self.passage.document
 
     @property
     def version(self) -> int:
-        """Version of the document."""
         return self.passage.version
 
     @property
     def page(self) -> int | None:
-        """Page, from 1."""
         return self.passage.page
 
     @property
+    def time(self) -> str | None:
+        return self.passage.time
+
+    @property
     def start(self) -> int:
-        """First character in `document.text`."""
         return self.passage.start
 
     @property
     def end(self) -> int:
-        """One past the last character in `document.text`."""
         return self.passage.end
 
     @property
     def text(self) -> str:
-        """The passage's words."""
         return self.passage.text
 
 
@@ -209,6 +211,10 @@ class Citation:
     quote: str
     passage: int
     score: float
+    time: str | None = None  # when it is said, as `00:12:31`; None where the document is no recording
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in Citation.__slots__ if name != "time" or self.time}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +249,11 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of the command line and HTTP."""
-
-        def cited(items: tuple[Citation, ...]) -> list[dict[str, Any]]:
-            return [{name: getattr(c, name) for name in Citation.__slots__} for c in items]
-
         result: dict[str, Any] = {
             "answer": self.text,
             "abstained": self.abstained,
             "confidence": round(self.confidence, 4),
-            "citations": cited(self.citations),
+            "citations": [cited.as_dict() for cited in self.citations],
             "answer_id": self.answer_id,
             "model": self.model,
             "index_generation": self.index_generation,
@@ -260,12 +262,11 @@ class Answer:
             "standalone_question": self.standalone,
         }
         if self.abstained:
-            result["nearest"] = cited(self.nearest)
+            result["nearest"] = [cited.as_dict() for cited in self.nearest]
             result["reason"] = self.reason
         if self.disagreement:
-            result["disagreement"] = [
-                {**cited((said.citation,))[0], "date": said.date, "dated": said.dated} for said in self.disagreement
-            ]
+            sides = ((one, one.citation.as_dict()) for one in self.disagreement)
+            result["disagreement"] = [{**cited, "date": one.date, "dated": one.dated} for one, cited in sides]
         if self.query_side:
             result["query_side"] = self.query_side
         if self.remembered:

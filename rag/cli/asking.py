@@ -139,7 +139,7 @@ def _speak(
 
 
 def _quote(mark: str, citation: Citation) -> None:
-    typer.echo(f"\n{mark} {place(citation.document, citation.page)}")
+    typer.echo(f"\n{mark} {place(citation.document, citation.page, citation.time)}")
     for line in citation.quote.splitlines():
         typer.echo(f"    {line}")
 
@@ -160,13 +160,14 @@ def search(
         as_json({
             "hits": [
                 {key: getattr(hit, key) for key in keys}
+                | ({"time": hit.time} if hit.time else {})
                 | {"passage": hit.passage.id, "headings": hit.passage.headings, "collection": hit.passage.collection}
                 for hit in hits
             ]
         })  # fmt: skip
         return
     for hit in hits:
-        typer.echo(f"{hit.score:.2f}  {place(hit.document, hit.page)}  {' > '.join(hit.passage.headings)}")
+        typer.echo(f"{hit.score:.2f}  {place(hit.document, hit.page, hit.time)}  {' > '.join(hit.passage.headings)}")
         for line in hit.text.splitlines():
             typer.echo(f"      {line}")
     if not hits:

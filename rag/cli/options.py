@@ -132,6 +132,8 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def place(document: str, page: int | None) -> str:
-    """`leave.pdf p. 3`, or the name alone where the format has no pages."""
-    return document if page is None else f"{document} p. {page}"
+def place(document: str, page: int | None, time: str | None = None) -> str:
+    """`leave.pdf p. 3`, `meeting.mp3 00:12:31`, or the name alone where the format has neither."""
+    if page is None:
+        return f"{document} {time}" if time else document
+    return f"{document} p. {page}"

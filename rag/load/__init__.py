@@ -25,6 +25,7 @@ from rag.errors import GroundlingError, LoadError, UnknownFormat
 from rag.load import limits
 from rag.types import Page
 
+SOUND = "rag.load.sound"
 READERS: dict[str, str] = {
     ".pdf": "rag.load.pdf",
     **dict.fromkeys((".docx", ".docm"), "rag.load.office"),
@@ -38,6 +39,7 @@ READERS: dict[str, str] = {
     ".eml": "rag.load.mail",
     ".epub": "rag.load.epub",
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff"), "rag.load.image"),
+    **dict.fromkeys((".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus"), SOUND),
 }
 
 # Formats that people do have and that no reader here opens: the message says what to do instead.
@@ -64,8 +66,11 @@ ZIPPED = frozenset({".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt"
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 
 
-def pages(path: Path) -> Iterator[Page]:
-    """Read one file. Raises LoadError, UnknownFormat or MissingExtra, while iterating too."""
+def pages(path: Path, *, sound_model: Path | None = None) -> Iterator[Page]:
+    """Read one file. Raises LoadError, UnknownFormat or MissingExtra, while iterating too.
+
+    `sound_model` is the folder of the speech model that reads recordings.
+    """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in READERS:
@@ -73,7 +78,8 @@ def pages(path: Path) -> Iterator[Page]:
     try:
         _check(path, suffix)
         total = 0
-        for page in import_module(READERS[suffix]).pages(path):
+        reader = import_module(READERS[suffix])
+        for page in reader.pages(path, sound_model) if READERS[suffix] == SOUND else reader.pages(path):
             total += len(page.text)
             limits.check_text(path.name, total)
             yield page

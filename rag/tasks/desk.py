@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from rag import access
+from rag.moments import clock, moment
 from rag.parts import Parts
 from rag.types import Document, Hit, Passage, Reader
 
@@ -155,7 +156,7 @@ class Desk:
         )
         return Passage(
             self.passage_at(document.id, start), document.id, document.name, document.version, start, end,
-            document.text[start:end], page, (), document.collection,
+            document.text[start:end], page, (), document.collection, time=clock(moment(document.pages, start)),
         )  # fmt: skip
 
 

@@ -238,7 +238,9 @@ def test_a_library_moves_between_two_real_embedders_through_a_kill(little: Path,
     index, book = tmp_path / "index", tmp_path / "book"
     shutil.copytree(papers, book)
     for number in range(40):
-        (book / f"note{number}.md").write_text("".join(f"# Part {n}\n\n{TEXTS[n]} {number}\n\n" for n in range(40)))
+        (book / f"note{number}.md").write_text(
+            "".join(f"# Part {n}\n\n{TEXTS[n % 30]} {number}\n\n" for n in range(40))
+        )
     assert command(index, "add", str(book)).returncode == 0
 
     asked = command(index, "search", "meal allowance", "--json", embedder=little)  # the old one answers, and says so
@@ -248,7 +250,7 @@ def test_a_library_moves_between_two_real_embedders_through_a_kill(little: Path,
 
     environment = os.environ | {"GROUNDLING_EMBEDDER": str(little), "GROUNDLING_INDEX": str(index)}
     child = subprocess.Popen([sys.executable, "-m", "rag.cli", "reembed"], env=environment)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while (now := reembed.progress(index)) is None or now.done == 0:
         assert time.monotonic() < deadline
         assert child.poll() is None, "it was over before it could be killed: more documents are needed"
