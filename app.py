@@ -31,8 +31,10 @@ from rag.types import Conversation, Done, Event, Found, Quoted, Searching, Text
 HERE = Path(__file__).resolve().parent
 MARK = str(HERE / "app_pages" / "mark.svg")
 COLLECTION = "collection-to-ask"
-ASKS = {"review": "reviewer", "insight": "reviewer", "quality": "administrator", "training": "administrator",
-        "settings": "administrator"}  # fmt: skip
+ASKS = {
+    "review": "reviewer", "insight": "reviewer", "quality": "administrator", "training": "administrator",
+    "settings": "administrator", "people": "administrator",
+}  # fmt: skip
 log = logging.getLogger("groundling.app")
 
 
@@ -54,32 +56,35 @@ def main() -> None:
         st.html(prose.notice(str(error), "error"))
         library = None
     if library is None:
-        st.navigation([st.Page(lambda: None, title="Sign in")], position="hidden").run()
+        st.navigation(list(_every_page().values()), position="hidden")  # so that an address stays
     else:
         _draw_pages(library)
 
 
+def _every_page() -> dict[str, Any]:
+    """All there are, in their order."""
+    return {
+        "chat": st.Page(chat, title="Chat", icon=":material/forum:", default=True),
+        "documents": st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:"),
+        "review": st.Page("app_pages/feedback.py", title="Review", icon=":material/rule:", url_path="review"),
+        "insight": st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:"),
+        "quality": st.Page("app_pages/quality.py", title="Quality", icon=":material/speed:"),
+        "training": st.Page("app_pages/training.py", title="Training", icon=":material/model_training:"),
+        "settings": st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:"),
+        "people": st.Page("app_pages/people.py", title="People", icon=":material/group:"),
+        "account": st.Page("app_pages/account.py", title="Account", icon=":material/person:"),
+    }
+
+
 def _pages(library: Library | None) -> dict[str, Any]:
     """The pages that the person's role reaches; one whose password somebody else made sees their account alone."""
-    chat_page = st.Page(chat, title="Chat", icon=":material/forum:", default=True)
-    documents = st.Page("app_pages/documents.py", title="Documents", icon=":material/folder_open:")
-    settings = st.Page("app_pages/settings.py", title="Settings", icon=":material/tune:")
-    review = st.Page("app_pages/feedback.py", title="Review", icon=":material/rule:", url_path="review")
-    insight = st.Page("app_pages/insight.py", title="Insight", icon=":material/insights:")
-    training = st.Page("app_pages/training.py", title="Training", icon=":material/model_training:")
-    quality = st.Page("app_pages/quality.py", title="Quality", icon=":material/speed:")
-    pages = {
-        "chat": chat_page, "documents": documents, "review": review, "insight": insight, "quality": quality,
-        "training": training, "settings": settings,
-    }  # fmt: skip
-    if library is None or library.account is None:
-        return pages
-    account = st.Page("app_pages/account.py", title="Account", icon=":material/person:")
-    if library.account.temporary:
-        return {"account": account}
-    reached = {name: page for name, page in pages.items() if library.may(ASKS.get(name, "reader"))}
-    people = {"people": st.Page("app_pages/people.py", title="People", icon=":material/group:")}
-    return reached | (people if library.may("administrator") else {}) | {"account": account}
+    pages = _every_page()
+    account = library.account if library else None
+    if library is None or account is None:
+        return {name: page for name, page in pages.items() if name not in ("people", "account")}
+    if account.temporary:
+        return {"account": pages["account"]}
+    return {name: page for name, page in pages.items() if library.may(ASKS.get(name, "reader"))}
 
 
 def _draw_broken(error: GroundlingError) -> None:

@@ -94,17 +94,23 @@ def _secret() -> str | None:
     """Of this tab, else of the cookie that came with it; after signing out, none."""
     if ENDED in st.session_state:
         return None
-    held = st.session_state.get(SECRET) or st.context.cookies.get(COOKIE)
+    held = st.session_state.get(SECRET) or _cookie()
     if held:
         st.session_state[SECRET] = held
     return held
+
+
+def _cookie() -> str | None:
+    """As the browser sent it when the page was opened."""
+    sent = st.context.cookies.get(COOKIE)
+    return sent if isinstance(sent, str) else None  # Streamlit's test runner has no browser, and gives anything
 
 
 def _put_cookie() -> None:
     """Keep the secret for the next tab and the next reload, or take it away."""
     if ENDED in st.session_state:
         browser.set_cookie(COOKIE, "", 0, token=st.session_state[ENDED])
-    elif (secret := st.session_state.get(SECRET)) and st.context.cookies.get(COOKIE) != secret:
+    elif (secret := st.session_state.get(SECRET)) and _cookie() != secret:
         browser.set_cookie(COOKIE, secret, WEEK_S, token=secret[:8])
 
 
@@ -143,8 +149,8 @@ def _providers() -> dict[str, str]:
 
 def from_here() -> bool:
     """Does only this computer reach the pages, and was this one asked for by a name of this computer?"""
-    host = urlsplit(f"//{st.context.headers.get('Host') or 'localhost'}").hostname
-    return _address() in LOCAL and host in LOCAL
+    sent = st.context.headers.get("Host")
+    return _address() in LOCAL and (not isinstance(sent, str) or urlsplit(f"//{sent}").hostname in LOCAL)
 
 
 def _address() -> str:
@@ -154,7 +160,7 @@ def _address() -> str:
 def _refuse_strangers() -> None:
     """Pages that other machines can reach belong to people who sign in."""
     address = _address()
-    if address not in LOCAL and st.context.headers:  # without a request there is nobody to refuse
+    if address not in LOCAL and isinstance(st.context.headers.get("Host"), str):  # else there is nobody to refuse
         raise SettingsError(
             f"Other machines can reach these pages (address {address}), and this library has no accounts: everybody "
             "would be its owner. Start them with `rag app --address ...`, which makes the first account, or with "

@@ -84,7 +84,7 @@ class Known:
     query_side = ""
 
     def __init__(self, embedder: Embedder, texts: Sequence[str], questions: Sequence[str]) -> None:
-        self.identity, self.dimension = embedder.identity, embedder.dimension
+        self.identity, self.dimension, self._embedder = embedder.identity, embedder.dimension, embedder
         self._texts = dict(zip(texts, embedder.embed(list(texts)), strict=True))
         self._questions = dict(zip(questions, embedder.embed_questions(list(questions)), strict=True))
 
@@ -93,7 +93,10 @@ class Known:
         return np.stack([self._texts[text] for text in texts])
 
     def embed_questions(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Of questions."""
+        """Of questions; one that was respelt, since a word of it stands in no passage, is new."""
+        for text in texts:
+            if text not in self._questions:
+                self._questions[text] = self._embedder.embed_questions([text])[0]
         return np.stack([self._questions[text] for text in texts])
 
 
