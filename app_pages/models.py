@@ -23,6 +23,8 @@ def draw(library: Library) -> bool:
     if told := st.session_state.pop(TOLD, None):
         st.html(prose.notice(told, "good"))
     rows = library.versions()
+    if not any(row["current"] for row in rows):
+        st.html(prose.notice("None of these answers: models/current.json cannot be read. Go back to one.", "error"))
     asked = False
     with st.container(key="models", gap=None):
         for row in reversed(rows):

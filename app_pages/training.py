@@ -60,7 +60,10 @@ def main() -> None:
     latest = runs[0] if runs else None
     if latest and (latest.going_on or latest.resumable):
         course.draw(library, latest)
-    draw_outlook(library, look(library), latest)
+    try:
+        draw_outlook(library, look(library), latest)
+    except GroundlingError as error:
+        st.html(prose.notice(str(error), "error"))  # where the model is damaged, the way back stands below
     if latest and not (latest.going_on or latest.resumable):
         course.draw(library, latest)
     in_dialog = models.draw(library)

@@ -128,7 +128,10 @@ class Opening:
 
     def _model_name(self) -> str:
         """As the reader names itself once it is loaded; until then the folder's name, or that there is none."""
-        folder = self._model_folder()
+        try:
+            folder = self._model_folder()
+        except ModelError:
+            return "none"  # the pointer is damaged: every question tells it, and Training leads back to a model
         opened = self._opened
         if opened is not None and opened.reader is not None and opened.settings.model == folder:
             return opened.reader.name

@@ -24,6 +24,7 @@ from rag.probing import Asked, Outcomes
 KEPT = 4  # models
 FILE = "measured.json"
 COMPUTES = ("rag", "trainer")  # packages whose source decides what is answered
+COUNTED = (".py", ".gz")  # and general questions are packed
 
 
 def load(parts: Parts, model: Asked) -> Outcomes | None:
@@ -62,10 +63,11 @@ def _key(parts: Parts, model: Asked) -> str:
 
 @cache
 def _release() -> str:
-    """A hash of our source: a change of the code may change an answer."""
+    """A hash of our source and of the questions with it: a change of either may change an outcome."""
     digest = hashlib.sha256()
     for package in COMPUTES:
         spec = find_spec(package)
-        for file in sorted(Path(str(spec.origin)).parent.rglob("*.py")) if spec and spec.origin else ():
+        found = sorted(Path(str(spec.origin)).parent.rglob("*")) if spec and spec.origin else ()
+        for file in (one for one in found if one.suffix in COUNTED):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()

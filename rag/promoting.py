@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.catalogue import Catalogue
 from rag.config import Settings
+from rag.errors import ModelError
 from rag.types import FileReport
 from rag.versions import Versions
 
@@ -71,10 +72,13 @@ class Promoting:
         from rag import lineage
 
         versions = Versions(self.path)
-        current = versions.number()
+        try:
+            base_answers = versions.number() is None
+        except ModelError:  # a damaged pointer: nothing answers until somebody returns to one of these
+            base_answers = False
         clean = lineage.last_clean(self._catalogue, versions)
         rows: list[dict[str, Any]] = [
-            {"version": None, "name": self.settings.model.name, "current": current is None, "added_at": None,
+            {"version": None, "name": self.settings.model.name, "current": base_answers, "added_at": None,
              "from": None, "bundle": None, "figures": {}, "rows": 0, "documents": 0, "judgements": 0, "marks": [],
              "last_clean": clean is None}
         ]  # fmt: skip

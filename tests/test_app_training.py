@@ -48,6 +48,19 @@ def refused(library: Library) -> Path:  # noqa: F811
     return folder
 
 
+@pytest.mark.slow  # draws the page
+def test_a_damaged_pointer_is_told_and_the_way_back_stands_on_the_page(library: Library) -> None:  # noqa: F811
+    app = page("training")
+    pointer = library.path / "models" / "current.json"
+    pointer.parent.mkdir()
+    pointer.write_text("{")
+    app.run()
+    assert "None of these answers: models/current.json cannot be read. Go back to one." in words(app)
+    assert "The base answers now" not in words(app)
+    press(app, "back-base")
+    assert "The base answers from the next question on." in words(app)
+
+
 def test_without_accepted_judgements_the_page_says_what_to_do_and_cannot_start(library: Library) -> None:  # noqa: F811
     library.rate(answer(library, "How much leave?"), "up")
     app = page("training")
