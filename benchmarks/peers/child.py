@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 
 class Peer(Protocol):
-    """What a program NAME.py offers. `__init__` takes the model's folder and the task's options, and loads the model."""
+    """What a program NAME.py offers. `__init__` takes the folder of the model and the options, and loads the model."""
 
     def add_files(self, files: Sequence[Path], index: Path) -> tuple[int, int]:
         """Read, cut, embed, index and save; how many passages, of how many characters."""

@@ -44,7 +44,7 @@ def minilm() -> MiniLM:
 @pytest.fixture(scope="module")
 def swapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One layer's output turned around: vectors that differ from the base's beyond doubt."""
-    weights = load_file(embed._packaged() / "model.safetensors")[LAYER]
+    weights = load_file(embed.packaged() / "model.safetensors")[LAYER]
     return folder_with(tmp_path_factory.mktemp("tuned") / "query", {LAYER: -weights.astype(np.float16)})
 
 
@@ -136,7 +136,7 @@ def audited(library: Library, answer_id: str) -> dict[str, Any]:
 def test_the_trainer_knows_the_embedder_by_the_same_name() -> None:
     from trainer.retrieval import query_side
 
-    assert query_side.identity(embed._packaged(), model=None) == MiniLM.identity
+    assert query_side.identity(embed.packaged(), model=None) == MiniLM.identity
 
 
 @pytest.mark.slow  # imports sentence-transformers
@@ -144,7 +144,7 @@ def test_another_embedder_can_have_a_query_side_too(swapped: Path, tmp_path: Pat
     from trainer.retrieval import query_side
 
     base = tmp_path / "ours"
-    shutil.copytree(embed._packaged(), base)
+    shutil.copytree(embed.packaged(), base)
     weights = load_file(base / "model.safetensors")
     weights["embeddings.LayerNorm.bias"] = weights["embeddings.LayerNorm.bias"] + 0.01  # no longer the published one
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
