@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,17 @@ class Checked:
 
 
 def checked(parts: Parts, lineage: Lineage | None, questions: Path | None) -> list[Checked]:
-    """Everything that people checked. An answer that was judged and is pinned counts once among the held-out ones."""
+    """Everything that people checked. An answer that was judged and is pinned counts once among the held-out ones.
+
+    A question that taught the candidate in one place is held out in none, whoever asked it again.
+    """
     judged = _judged(parts, lineage)
     approved = _approved(parts, lineage, {one.answer_id for one in judged})
-    return [*judged, *approved, *(_from_file(questions) if questions else [])]
+    taught = {training_rows.same(one.question) for one in judged if not one.held}
+    return [
+        replace(one, held=one.held and training_rows.same(one.question) not in taught)
+        for one in (*judged, *approved, *(_from_file(questions) if questions else []))
+    ]
 
 
 # --- judgements -------------------------------------------------------------------------------------------------------

@@ -103,8 +103,13 @@ def _claims(lesson: Lesson) -> Iterator[tuple[int, bool]]:
 
 
 def asked(lesson: Lesson) -> str:
-    """The question, as two askers of the same would write it."""
-    return " ".join(lesson.question.casefold().split()).rstrip(" ?.!")
+    """What a lesson is about: its question."""
+    return same(lesson.question)
+
+
+def same(question: str) -> str:
+    """A question, as two askers of the same would write it."""
+    return " ".join(question.casefold().split()).rstrip(" ?.!")
 
 
 def reading_rows(sides: Sides, lessons: Iterable[Lesson]) -> list[tuple[bool, dict[str, Any]]]:

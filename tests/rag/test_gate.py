@@ -202,6 +202,20 @@ def test_what_taught_the_candidate_is_not_held_out(library: Library) -> None:
     assert held(taught(documents=(leave,)))["approved much"] is True
 
 
+def test_a_question_that_taught_is_held_out_in_no_file_either(library: Library, tmp_path: Path) -> None:
+    made = library.rate(library.ask(ASKED).answer_id, "up")
+    library.review(made.id, "accepted")
+    file = tmp_path / "questions.jsonl"
+    asked = (ASKED.upper().rstrip("?"), "How many days may be taken at once?")
+    file.write_text("".join(json.dumps({"question": one, "answers": ["27"]}) + "\n" for one in asked))
+
+    def held(lineage: Lineage | None) -> list[bool]:
+        return [one.held for one in checked(library._parts(), lineage, file) if one.source == "file"]
+
+    assert held(None) == [True, True]
+    assert held(taught(made.id)) == [False, True]
+
+
 def test_a_question_without_an_answer_is_right_when_refused(library: Library, tmp_path: Path) -> None:
     file = tmp_path / "questions.jsonl"
     file.write_text(json.dumps({"question": "Who owns the moon?", "answerable": False}) + "\n")
