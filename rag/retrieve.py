@@ -14,7 +14,7 @@ Source  weighted sum of normalised scores: Bruch, Gai & Ingber, TOIS 2023, arXiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,14 +40,7 @@ def retrieve(
     allowed = access.allowed(parts.catalogue, person, collection)
     if allowed is not None and len(allowed) == 0:
         return []
-    words = respelled(words, parts.lexical.counting(allowed))
-    vector = parts.embedder.embed_questions([words])[0]
-    depth = max(DEPTH, 2 * k)
-    near = dict(parts.vectors.search_vector(vector, depth, allowed))
-    same = dict(parts.lexical.search(words, depth, allowed))
-    ids, rows = parts.catalogue.vectors(same.keys() - near.keys())
-    near |= dict(zip(ids.tolist(), (rows @ vector).tolist(), strict=True)) if len(ids) else {}
-    same |= parts.lexical.scores(words, near.keys() - same.keys(), allowed)
+    near, same = scored(words, parts=parts, depth=max(DEPTH, 2 * k), allowed=allowed)
     fused = fuse(near, same, weight=parts.settings.fusion_weight)
     scores = dict(fused)
     hits = [
@@ -55,6 +48,21 @@ def retrieve(
         for passage in parts.catalogue.passages(row.passage for row in fused)
     ]
     return without_copies(hits, parts.catalogue.near_keys(hit.passage.id for hit in hits))[:k]
+
+
+def scored(
+    question: str, *, parts: Parts, depth: int = DEPTH, allowed: Collection[int] | None = None
+) -> tuple[dict[int, float], dict[int, float]]:
+    """The cosine and the BM25 score of every passage that is among the first `depth` of either store."""
+    words = respelled(question, parts.lexical.counting(allowed))
+    vector = parts.embedder.embed_questions([words])[0]
+    near = dict(parts.vectors.search_vector(vector, depth, allowed))
+    same = dict(parts.lexical.search(words, depth, allowed))
+    ids, rows = parts.catalogue.vectors(same.keys() - near.keys())
+    if len(ids):
+        near |= zip(ids.tolist(), (rows @ vector).tolist(), strict=True)
+    same |= parts.lexical.scores(words, near.keys() - same.keys(), allowed)
+    return near, same
 
 
 def fuse(near: Mapping[int, float], same: Mapping[int, float], *, weight: float) -> list[Scored]:
