@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from app_pages import approved, prose
+from app_pages import approved, embedder, prose
 from app_pages.work import Work
 from rag.errors import GroundlingError
 from rag.library import Library
@@ -48,6 +48,8 @@ def main() -> None:
     st.html('<h1 class="gl-page">Documents</h1>')
     if said := st.session_state.pop("documents-learnt", None):
         st.html(prose.notice(said, "warning"))
+    if library.may("administrator"):
+        embedder.draw(library)
     collections = sorted({DEFAULT_COLLECTION, *(document.collection for document in documents)})
     adding = adding_now().get(library.person)
     if adding is None or adding.work.finished:  # a result nobody dismissed yet must not bar the next person's files

@@ -173,7 +173,7 @@ def progress(index: Path) -> Progress | None:
     if not said and child is None:
         return None
     error = said.get("error") or ("its process was ended" if said.get("going_on") and not alive else None)
-    if not said and not alive:
+    if not said and not alive:  # it ended before it could say anything itself
         error = (index / FOLDER / "log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
     unknown = Progress("", 0, 0, 0.0, None).as_dict()
     return Progress(**unknown | said | {"going_on": alive, "error": None if alive else error})
@@ -210,5 +210,6 @@ def stop(index: Path) -> None:
 
 def forget(index: Path) -> None:
     """What the latest move said is of no interest any more."""
+    _started.pop(index.resolve(), None)
     for file in (*(index / FOLDER / name for name in ("state.json", "log", "stop")), index / NEXT):
         file.unlink(missing_ok=True)
