@@ -50,9 +50,13 @@ def calls(path: Path, program: str) -> Iterator[list[str]]:
 
 def command_of(words: list[str]) -> Any:
     """The command that is called, in its group where it has one; None where it does not exist."""
-    found = COMMANDS.get(words[0])
-    if hasattr(found, "commands") and len(words) > 1:
-        return found.commands.get(words[1])
+    found: Any = None
+    commands: Any = COMMANDS
+    for word in words:
+        found = commands.get(word)
+        commands = getattr(found, "commands", None)
+        if not commands:
+            break
     return found
 
 

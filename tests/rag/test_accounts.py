@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from rag.accounts import passwords
-from rag.accounts.needs import NEEDS
+from rag.accounts.needs import ADMINISTRATOR, ANYONE, NEEDS, REVIEWER, WRITER
 from rag.errors import NotAllowed, NotFound, SettingsError, SignInRefused, TooMany
 from rag.library import Library
 from tests.miniature import put, small_library
@@ -124,6 +125,16 @@ def test_every_public_thing_of_a_library_is_in_the_table() -> None:
     only_the_owner = {"close", "for_person", "sign_in", "signed_in", "sign_out", "known_as", "caller"}
     assert public - set(NEEDS) == only_the_owner
     assert set(NEEDS) - public == {"path", "settings"}
+
+
+def test_the_table_in_the_documentation_is_the_one_that_counts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rights.md").read_text("utf-8")
+    rows = [
+        line.split("|") for line in page.partition("## What each thing needs")[2].splitlines() if line.startswith("|")
+    ]
+    told = [set(re.findall(r"`(\w+)`", row[2])) for row in rows[2:]]
+    kinds = [ANYONE, WRITER, REVIEWER, ADMINISTRATOR]
+    assert told == [{name for name, need in NEEDS.items() if need == kind} for kind in kinds]
 
 
 def test_what_takes_a_person_is_done_as_that_person_whatever_the_caller_says(library: Library) -> None:
