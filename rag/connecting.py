@@ -34,19 +34,23 @@ class Connecting:
         collection: str = DEFAULT_COLLECTION,
         sync: bool = False,
         access: Sequence[str] = (),
+        passwords: Sequence[str] = (),
         progress: Callable[[Any], None] | None = None,
     ) -> list[FileReport]:
         """Take what is new or changed at `https://…`, `git+https://…`, `git+/path`, a .mbox, a .zip or a folder.
 
         What is unchanged is not fetched again. `sync` also removes what vanished there; what cannot be reached stays.
+        `passwords` may open protected files; they are kept nowhere.
         """
         from rag.connect.taking import take_from
+        from rag.load import unlock
 
         before = self._catalogue.generation
-        reports = take_from(
-            self._parts(), open_source(address, options),
-            collection=collection, sync=sync, access=access, progress=progress,
-        )  # fmt: skip
+        with unlock.using(passwords):
+            reports = take_from(
+                self._parts(), open_source(address, options),
+                collection=collection, sync=sync, access=access, progress=progress,
+            )  # fmt: skip
         self._recheck_since(before)
         return reports
 

@@ -21,7 +21,7 @@ _SHARE = {"Japanese": 0.1}  # its own letters stand between Chinese ones
 _FEWEST_LETTERS = 6  # of another script
 _FEWEST = {"Cyrillic": 12, "Greek": 20}  # letters of formulas
 _FEWEST_WORDS = 12  # in Latin letters; fewer words decide nothing
-_FEWEST_HITS = 4  # small words of the language
+_FEWEST_HITS = 3  # different small words of the language
 _HIT_SHARE = 0.1  # of all words; running text of a language has 0.25 and more
 _AHEAD = 2.0  # times the small words of English
 
@@ -56,22 +56,23 @@ _SMALL = {
     "English": "the of and to is that for it with as be are this by or not from at which will have has must may you",
     "German": "der die das und ist nicht ein eine einen mit für auf dem den des im von zu sich werden wird auch bei",
     "French": "le la les des et est une dans pour que qui ne pas sur avec par au aux du ce cette sont vous être ou",
-    "Spanish": "el los las y es una en para que por con del se no su al como más son está este esta o lo",
-    "Portuguese": "o os as e é uma em para que por com do da dos das não se ao seu sua mais como são você",
-    "Italian": "il lo gli e è una di che per con del della dei delle non si sono nel alla più come questo da",
+    "Spanish": "el los las es una en para que por con del se no su al como más son está este esta lo",
+    "Portuguese": "os as uma em para que por com do da dos das não se ao seu sua mais como são você",
+    "Italian": "il lo gli una di che per con del della dei delle non si sono nel alla più come questo da",
     "Dutch": "de het een en van ik te dat niet zijn met voor op aan er ook naar worden wordt bij uit deze moet",
     "Swedish": "och att det som en på är av för med till den inte har om ett var från kan ska eller vid",
     "Danish": "og at det som en på er af for med til den ikke har om et fra kan skal eller ved være blive",
-    "Norwegian": "og å det som en på er av for med til den ikke har om et fra kan skal eller ved være bli",
-    "Polish": "i w nie na się z do jest że to jak po od za przez oraz lub są być dla tego które może",
-    "Czech": "a v se na je že to s z do jako pro jsou od po nebo být není které také jeho když",
+    "Norwegian": "og det som en på er av for med til den ikke har om et fra kan skal eller ved være bli",
+    "Polish": "nie na się do jest że to jak po od za przez oraz lub są być dla tego które może",
+    "Czech": "se na je že to do jako pro jsou od po nebo být není které také jeho když",
     "Turkish": "ve bir bu için ile de da olarak olan çok daha en gibi kadar ne var değil veya her sonra",
     "Finnish": "ja on ei että se oli ovat tai joka kun myös voi mukaan sekä ole jos niin kuin ennen",
-    "Hungarian": "a az és hogy nem egy is van meg ez csak vagy ha azt mint már volt lehet kell",
-    "Romanian": "și în de la cu nu este pe care pentru o din să se mai sau sunt fi au prin",
+    "Hungarian": "az és hogy nem egy is van meg ez csak vagy ha azt mint már volt lehet kell",
+    "Romanian": "și în de la cu nu este pe care pentru din să se mai sau sunt fi au prin",
     "Russian": "и в не на что с по как это к из от для за или у но его при также все быть",
     "Ukrainian": "і в не на що з та до як це у за від для або при також його є бути має",
     "Bulgarian": "и в на не се да за от с по е са като при или до че трябва ще със",
+    "Latin": "et ut ac sed cum quam est vel sit amet ipsum nec sunt ex non ad qui quod eius pro",
 }
 _WORDS = {name: frozenset(words.split()) for name, words in _SMALL.items()}
 _CYRILLIC = ("Russian", "Ukrainian", "Bulgarian")
@@ -97,7 +98,8 @@ def _in_words(text: str, among: Iterable[str]) -> str:
     total = sum(words.values())
     hits = {name: sum(words[word] for word in _WORDS[name]) for name in (*among, "English")}
     best = max(hits, key=lambda name: hits[name])
-    decided = hits[best] >= max(_FEWEST_HITS, _HIT_SHARE * total, _AHEAD * hits["English"])
+    different = len(_WORDS[best] & words.keys())
+    decided = different >= _FEWEST_HITS and hits[best] >= max(_HIT_SHARE * total, _AHEAD * hits["English"])
     return best if best != "English" and total >= _FEWEST_WORDS and decided else ""
 
 

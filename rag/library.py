@@ -134,19 +134,24 @@ class Library(
         collection: str = DEFAULT_COLLECTION,
         sync: bool = False,
         access: Sequence[str] = (),
+        passwords: Sequence[str] = (),
         progress: Callable[[Any], None] | None = None,
     ) -> list[FileReport]:
         """Index files, folders and addresses (`connect`); one report for every file met, also for unreadable ones.
 
         `sync` also removes what vanished from the folders. `access` names who may read them; nobody named: all.
+        `passwords` may open protected files; they are kept nowhere.
         """
         from rag import ingest
+        from rag.load import unlock
 
         given = [paths] if isinstance(paths, str | Path) else paths
         before = self._catalogue.generation
         files = [Path(path) for path in given if not is_address(path)]
         named: dict[str, Any] = {"collection": collection, "sync": sync, "access": access, "progress": progress}
-        reports = ingest.ingest(self._parts(), files, **named) if files else []
+        with unlock.using(passwords):
+            reports = ingest.ingest(self._parts(), files, **named) if files else []
+        named["passwords"] = passwords
         self._recheck_since(before)
         reports = [self._with_models(report, collection) for report in reports]
         return reports + [one for path in given if is_address(path) for one in self.connect(path, **named)]

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from typing import Any
 from rag import clean, load
 from rag.chunk import chunk
 from rag.errors import GroundlingError, LoadError
+from rag.load import unlock
 from rag.types import Chunk, Draft, PageSpan
 
 SILENT_S = 300.0  # seconds a parser may spend on one page; OCR of a page takes 4
@@ -99,6 +100,7 @@ class Pool:
         for child in self._children:
             self._free.put(child)
         self._threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="parse")
+        self._passwords = unlock.given()  # of the run that starts the pool; threads do not inherit them
 
     def submit(self, path: Path, title: str) -> Future[Parsed]:
         """Read this file as soon as a worker is free."""
@@ -114,7 +116,8 @@ class Pool:
     def _run(self, path: Path, title: str) -> Parsed:
         if not self._children:
             try:
-                return parse(path, title, sound_model=self._sound_model)
+                with unlock.using(self._passwords):
+                    return parse(path, title, sound_model=self._sound_model)
             except GroundlingError:
                 raise
             except Exception as error:  # as a child would die of it: this file fails, the others go on
@@ -122,7 +125,7 @@ class Pool:
                 raise LoadError(f"{path.name}: its parser failed ({what}); please report it") from error
         child = self._free.get()
         try:
-            return child.parse(path, title)
+            return child.parse(path, title, self._passwords)
         finally:
             self._free.put(child)
 
@@ -136,11 +139,11 @@ class _Child:
         self._ended = False
         self._starting = threading.Lock()
 
-    def parse(self, path: Path, title: str) -> Parsed:
+    def parse(self, path: Path, title: str, passwords: Sequence[str]) -> Parsed:
         process = self._started()
         timed_out = threading.Event()
         try:
-            task = {"path": str(path), "title": title, "sound_model": self._sound_model}
+            task = {"path": str(path), "title": title, "sound_model": self._sound_model, "passwords": passwords}
             answer = self._ask(process, task, timed_out)
         except (OSError, ValueError):  # a broken pipe or half an answer: the child died while writing
             answer = None
@@ -159,7 +162,7 @@ class _Child:
         return _from_json(answer)
 
     def _ask(
-        self, process: subprocess.Popen[str], task: dict[str, str], timed_out: threading.Event
+        self, process: subprocess.Popen[str], task: dict[str, Any], timed_out: threading.Event
     ) -> dict[str, Any] | None:
         """The child's answer, or None when it ended without one."""
         assert process.stdin is not None
@@ -244,7 +247,9 @@ def main() -> None:
         task = json.loads(line)
         try:
             model = Path(task["sound_model"]) if task["sound_model"] else None
-            parsed = parse(Path(task["path"]), task["title"], sound_model=model, on_page=lambda: say({"page": True}))
+            path, title = Path(task["path"]), task["title"]
+            with unlock.using(task["passwords"]):
+                parsed = parse(path, title, sound_model=model, on_page=lambda: say({"page": True}))
         except GroundlingError as error:
             say({"error": str(error)})
         except MemoryError:

@@ -46,6 +46,9 @@ def add(
     collection: Annotated[str, typer.Option(help="The collection they belong to.")] = DEFAULT_COLLECTION,
     sync: Annotated[bool, typer.Option("--sync", help="Also remove what vanished from there.")] = False,
     reader: Annotated[list[str] | None, typer.Option(help="Who may read them; repeat it. Nobody named: all.")] = None,
+    password: Annotated[
+        list[str] | None, typer.Option(help="Opens protected files (PDF, ZIP); repeat it. `-` asks for one.")
+    ] = None,
     only: Only = None,
     host: Host = None,
     allow_private: AllowPrivate = False,
@@ -63,6 +66,7 @@ def add(
     if only and files:
         raise SettingsError(f"--only is for addresses, not for {files[0]}; name the files themselves")
     named: dict[str, Any] = {"collection": collection, "sync": sync, "access": tuple(reader or ())}
+    named["passwords"] = [typer.prompt("Password", hide_input=True) if one == "-" else one for one in password or ()]
     with library(index, existing=False) as opened, progress_bar(quiet=json) as progress:
         reports = opened.add(files, **named, progress=progress) if files else []
         for address in (path for path in paths if is_address(path)):

@@ -2,7 +2,7 @@
 
 Takes   the path of a .zip. The archive is the source, a document's path the one inside it (`inner.zip/notes/a.md`).
 Gives   what is new or has another checksum since it was unpacked last. An unchanged archive costs one look at its date.
-Refuses what limits.check_zip refuses (passwords, bombs); entries that are links are left out. Nothing is written under
+Refuses what limits.check_zip refuses (passwords that were not given, bombs); entries that are links are left out. Nothing is written under
         a name from the archive, so no entry can lead out of it.
 """
 
@@ -72,7 +72,10 @@ class Archive:
         file = staged(into, self._number, path)
         try:
             file.write_bytes(limits.member(archive, entry.filename))
-        except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
+        except RuntimeError as error:
+            yield Missing(path, f"{path}: {error}")
+            return
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
             yield Missing(path, f"{path}: damaged in the archive ({error}); pack it again")
             return
         if not nested:

@@ -145,7 +145,7 @@ def joined(line: Line) -> Line:
                 last.left = cell.left
         else:
             cells.append(cell)
-    return Line(cells)
+    return Line(cells, line.sideways)
 
 
 def _is_one(cells: Sequence[Cell], last: Cell, cell: Cell, count: int) -> bool:
@@ -209,8 +209,11 @@ def _size(line: Line) -> int:
     return round(line.height * 2)
 
 
-def heading_level(line: Line, type_: Type, roomy: bool) -> int:
-    """2 to 4 for a heading (1 is the document's title), else 0. `roomy`: space above, or a change of type below."""
+def heading_level(line: Line, type_: Type, roomy: bool, *, goes_on: bool = False) -> int:
+    """2 to 4 for a heading (1 is the document's title), else 0. `roomy`: space above, or a change of type below.
+
+    `goes_on`: the next line is of the same bold type.
+    """
     text = line.text
     if len(line.cells) > 1 or len(text) > _LONGEST_HEADING or sum(c.isalpha() for c in text) < 3 or text[0] == "(":
         return 0
@@ -219,7 +222,7 @@ def heading_level(line: Line, type_: Type, roomy: bool) -> int:
     if _size(line) in type_.levels and not _DATE.fullmatch(text):
         return type_.levels[_size(line)]
     by_look = line.bold or NAMED.match(text) is not None or _SECTION.fullmatch(text) is not None
-    return 4 if by_look and roomy and not text.endswith(_ENDS) and line.height >= 0.9 * type_.body else 0
+    return 4 if by_look and roomy and (goes_on or not text.endswith(_ENDS)) and line.height >= 0.9 * type_.body else 0
 
 
 def paragraphs(found: Sequence[Line], type_: Type) -> list[str]:
@@ -229,7 +232,8 @@ def paragraphs(found: Sequence[Line], type_: Type) -> list[str]:
     level = 0  # of the heading that `paragraph` is, else 0
     margins = _margins(found)
     for number, line in enumerate(found):
-        here = heading_level(line, type_, _roomy(found, number))
+        goes_on = number + 1 < len(found) and _alike(line, found[number + 1])
+        here = heading_level(line, type_, _roomy(found, number), goes_on=goes_on)
         if paragraph and (here > 0) == (level > 0) and _goes_on(paragraph, line, margins[number], heading=bool(here)):
             paragraph.append(line)
             continue

@@ -7,10 +7,13 @@ Refuses with LoadError, naming the file, the bound and the next step.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+import zlib
 from pathlib import Path
 
 from rag.errors import LoadError
+from rag.load import unlock
 
 FILE_BYTES = 1_000_000_000
 UNZIPPED_BYTES = 500_000_000
@@ -51,10 +54,11 @@ def check_zip(path: Path) -> None:
                 f"{path.name}: unpacks to {unpacked:,} bytes ({unpacked // packed} times its size), "
                 f"the limit is {UNZIPPED_BYTES:,}; split it and add the parts"
             )
-        if any(entry.flag_bits & 1 for entry in entries):
-            raise LoadError(f"{path.name}: protected by a password; remove the password and save it again")
+        locked = any(entry.flag_bits & 1 for entry in entries)
+        if locked and not unlock.given():
+            raise LoadError(f"{path.name}: protected by a password; {unlock.cure()}")
         for entry in entries:
-            if entry.filename.endswith((".xml", ".rels", ".opf")):
+            if not locked and entry.filename.endswith((".xml", ".rels", ".opf")):
                 with archive.open(entry) as part:
                     check_xml(path.name, part.read(_HEAD))
 
@@ -66,7 +70,13 @@ def check_xml(name: str, head: bytes) -> None:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One part of a zip file, never more than its directory promised."""
-    size = archive.getinfo(name).file_size
-    with archive.open(name) as part:
-        return part.read(size)
+    """One part of a zip file, never more than its directory promised. Raises RuntimeError where it stays locked."""
+    entry = archive.getinfo(name)
+    for password in unlock.given() if entry.flag_bits & 1 else (None,):
+        wrong = (RuntimeError, zipfile.BadZipFile, zlib.error) if password else ()  # shows at once, or by the checksum
+        with (
+            contextlib.suppress(*wrong),
+            archive.open(entry, pwd=password.encode() if password else None) as part,
+        ):
+            return part.read(entry.file_size)
+    raise RuntimeError(f"protected by a password; {unlock.cure()}")

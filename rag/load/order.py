@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rag.load.layout import Cell, Line, joined
 
-_MARGIN = 0.085  # of the page's height
+_MARGIN = 0.09  # of the page's height
 _SIDE = 0.1  # of its width
 _STAMP = 8  # letters that stand below each other
 _APART = 1.3  # line heights between a running line and the text
@@ -33,32 +34,45 @@ _CROSSED = 0.25  # of the lines may run over the gap between columns
 _DEPTH = 6  # columns within columns
 
 
-def arranged(lines: Sequence[Line]) -> list[Line]:
+class Frame(NamedTuple):
+    """The page as its reader holds it, in points."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+def arranged(lines: Sequence[Line], frame: Frame) -> list[Line]:
     """Lines as they are read."""
-    if not (_climbs(lines) or _is_woven(lines)):
+    edge = _MARGIN * (frame.top - frame.bottom)
+    inner = [line for line in lines if frame.bottom + edge < line.bottom < frame.top - edge]
+    if not (_climbs(inner) or _is_woven(inner)):
         return list(lines)
     return list(_ordered([cell for line in lines for cell in line.cells], 0))
 
 
-def without_margins(lines: Sequence[Line], width: float, height: float) -> list[Line]:
+def without_margins(lines: Sequence[Line], frame: Frame) -> list[Line]:
     """Lines without running numbers at the upper and lower edge and stamps at the sides."""
     if not lines:
         return []
-    kept = [line for line in lines if not (line.sideways and len(line.text) >= _STAMP and _at_side(line, width))]
+    kept = [line for line in lines if not (line.sideways and len(line.text) >= _STAMP and _at_side(line, frame))]
+    margin = _MARGIN * (frame.top - frame.bottom)
     for top in (True, False):
         inner = sorted(kept, key=lambda line: -line.bottom if top else line.bottom)
         if len(inner) < 2:
             continue
         edge, following = inner[0], inner[1]
         distance = abs(edge.bottom - following.bottom) - max(edge.height, following.height)
-        outside = edge.bottom > (1 - _MARGIN) * height if top else edge.bottom + edge.height < _MARGIN * height
+        outside = edge.bottom > frame.top - margin if top else edge.bottom + edge.height < frame.bottom + margin
         if outside and distance > (_APART - 1) * edge.height and _is_running(edge):
             kept = [line for line in kept if line is not edge]
     return kept
 
 
-def _at_side(line: Line, width: float) -> bool:
-    return line.left < _SIDE * width or line.right > (1 - _SIDE) * width
+def _at_side(line: Line, frame: Frame) -> bool:
+    margin = _SIDE * (frame.right - frame.left)
+    return line.left < frame.left + margin or line.right > frame.right - margin
 
 
 def _is_running(line: Line) -> bool:
@@ -131,7 +145,12 @@ def _gap(cells: Sequence[Cell]) -> float | None:
 
 def _is_column(cells: Sequence[Cell]) -> bool:
     """Lines of running text, not the short cells of a table."""
-    return len(cells) >= _SIDE_LINES and statistics.median(len(cell.text) for cell in cells) >= _PROSE * 0.7
+    return len(cells) >= _SIDE_LINES and statistics.median(_wide(cell.text) for cell in cells) >= _PROSE * 0.7
+
+
+def _wide(text: str) -> int:
+    """How long a text is in letters of our size: Chinese and Korean ones are twice as wide."""
+    return len(text) + sum(letter >= "\u1100" for letter in text)
 
 
 def _rows(cells: Sequence[Cell]) -> list[Line]:

@@ -4,12 +4,13 @@ Takes   a path (.pdf).
 Gives   one Page a page, numbered from 1: paragraphs joined from their lines, headings by size and weight of type (level
         2 and below: a PDF's title is its file's name), table rows on one line with their column headers, lists. A page
         that is only a picture is read by OCR where tesseract is installed; else it is empty and its note has the cure.
-Refuses files that need a password (LoadError); one that opens without it is read.
+Refuses files that need a password which was not given (LoadError); one that opens without it is read.
 Uses    pypdfium2 for the characters, pypdf to tell why a file does not open. PDFium is not thread-safe: a lock is held.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LoadError, need
-from rag.load import bidi, columns, grid, image, layout, order
+from rag.load import bidi, flow, image, layout, order, unlock
 from rag.load.layout import Cell, Line
 from rag.types import Page
 
@@ -30,7 +31,6 @@ _FEWEST_CHARACTERS = 30  # a page with fewer, and with a large picture, is a sca
 _PICTURE_SHARE = 0.4  # of the page's area
 _OCR_DPI = 200
 _HYPHEN_AT_END = 0x02  # PDFium's mark for a word divided at the line's end
-_LONGEST_CAPTION = 300  # characters
 _GAP = 1.0  # line heights between two cells of a row
 _BOLD_FROM = 600  # weight of type
 _BOLD_NAMES = (b"bold", b"black", b"heavy", b"demi", b"cmbx", b"-medi")  # the last two are what TeX sets
@@ -40,10 +40,7 @@ def pages(path: Path) -> Iterator[Page]:
     """Read one PDF."""
     pdfium = need("pypdfium2", extra="formats", task="Reading .pdf")
     with _LOCK:
-        try:
-            document = pdfium.PdfDocument(path)
-        except pdfium.PdfiumError as error:
-            raise LoadError(_why(path, error)) from error
+        document = _opened(pdfium, path)
         count = min(len(document), _MOST_PAGES)
     try:
         read = []
@@ -57,7 +54,18 @@ def pages(path: Path) -> Iterator[Page]:
             document.close()
     type_ = layout.type_of([lines for _, lines in read])
     for page, lines in read:
-        yield replace(page, text=_text(lines, type_)) if lines else page
+        yield replace(page, text=flow.text(lines, type_)) if lines else page
+
+
+def _opened(pdfium: Any, path: Path) -> Any:
+    """The file, by a password where it needs one that was given."""
+    try:
+        return pdfium.PdfDocument(path)
+    except pdfium.PdfiumError as error:
+        for password in unlock.given():
+            with contextlib.suppress(pdfium.PdfiumError):
+                return pdfium.PdfDocument(path, password=password)
+        raise LoadError(_why(path, error)) from error
 
 
 def _why(path: Path, error: Exception) -> str:
@@ -69,7 +77,7 @@ def _why(path: Path, error: Exception) -> str:
     except Exception:  # noqa: BLE001  # damaged beyond pypdf too: then PDFium's word stands
         encrypted = "password" in str(error).lower()
     if encrypted:
-        return f"{path.name}: protected by a password; remove the password and add it again"
+        return f"{path.name}: protected by a password; {unlock.cure()}"
     return f"{path.name}: damaged ({error}); open it in a viewer, print it to a new PDF and add that"
 
 
@@ -85,7 +93,8 @@ def _page(raw: Any, document: Any, index: int) -> tuple[Page, list[Line]]:
         cells = _cells(raw, textpage)
         textpage.close()
         lines = [line for line in layout.lines(cells) if any(c.isalnum() for c in line.text)]
-        lines = order.arranged(order.without_margins(lines, *page.get_size()))
+        frame = _frame(page, lines)
+        lines = order.arranged(order.without_margins(lines, frame), frame)
         letters = sum(len(line.text) for line in lines)
         if letters < _FEWEST_CHARACTERS and _is_picture(raw, page, anything=not letters):
             recognised = image.read(page.render(scale=_OCR_DPI / 72).to_pil(), number)
@@ -94,30 +103,6 @@ def _page(raw: Any, document: Any, index: int) -> tuple[Page, list[Line]]:
         return Page(number, ""), lines
     finally:
         page.close()
-
-
-def _text(lines: Sequence[Line], type_: layout.Type) -> str:
-    """Running text and tables, each with its caption, in their order."""
-    blocks: list[str] = []
-    at = 0
-    for start, end, rendered in [*_tables(lines), (len(lines), len(lines), [])]:
-        blocks.extend(layout.paragraphs(lines[at:start], type_))
-        if rendered and blocks and layout.CAPTION.match(blocks[-1]) and len(blocks[-1]) < _LONGEST_CAPTION:
-            rendered = [blocks.pop(), *rendered]
-        blocks.append("\n".join(rendered))
-        at = end
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _tables(lines: Sequence[Line]) -> Iterator[tuple[int, int, list[str]]]:
-    """Where tables stand, of numbers and, between these, of words; and their rows."""
-    at = 0
-    for start, end in [*columns.tables(lines), (len(lines), len(lines))]:
-        for first, last in grid.tables(lines[at:start]):
-            yield at + first, at + last, grid.render(lines[at + first : at + last])
-        if start < end:
-            yield start, end, columns.render(lines[start:end])
-        at = end
 
 
 def _is_picture(raw: Any, page: Any, *, anything: bool) -> bool:
@@ -208,6 +193,18 @@ def _characters(raw: Any, textpage: Any, count: int, turn: int) -> list[bidi.Cha
                 bold, last = _is_bold(raw, textpage, index), y0
             found.append(bidi.Character(chr(code), x0, x1, y0, y1, bold))
     return found
+
+
+def _frame(page: Any, lines: Sequence[Line]) -> order.Frame:
+    """The page as turned text sees it: `_turned` and `bidi` put turned and mirrored pages below or left of zero."""
+    width, height = page.get_size()
+    right = max((line.right for line in lines), default=width)
+    top = max((line.bottom + line.height for line in lines), default=height)
+    if max(right, -min((line.left for line in lines), default=0.0)) > width + 1:  # turned by a quarter
+        width, height = height, width
+    return order.Frame(
+        *((-width, 0.0) if right <= 0 else (0.0, width)), *((-height, 0.0) if top <= 0 else (0.0, height))
+    )
 
 
 def _turned(turn: int, box: Any) -> tuple[float, float, float, float]:

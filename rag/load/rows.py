@@ -9,6 +9,7 @@ Header  said by the caller where the format says it; else guessed, carefully: a 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 Row = Sequence[str]
@@ -21,7 +22,7 @@ _BREAKS = re.compile(r"\s*\n\s*")
 _QUANTITY = re.compile(r"[\s($€£¥+\-–—]*\d[\d,.\s]*(?:[%)]|[A-Za-z]{1,2})*\s*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _MOST_HEADERS = 3  # rows
-_SHORT_HEADER = 40  # characters of a name over one of two columns of words
+_SHORT_NAME = re.compile(r"[^(\s].{0,38}[^.;:,]")  # over one of two columns of words
 _LONGEST_HEADER = 80  # characters; longer cells are content
 
 
@@ -69,6 +70,12 @@ def _rectangle(rows: list[list[str]]) -> list[list[str]]:
     width = max((len(row) for row in rows), default=0)
     rows = [row + [""] * (width - len(row)) for row in rows]
     used = [column for column in range(width) if any(row[column] for row in rows)]
+    if len(rows) > 1:  # cells that are merged over the same columns in every row are one column
+        used = [
+            column
+            for number, column in enumerate(used)
+            if not number or any(row[column] != row[used[number - 1]] for row in rows)
+        ]
     return [[row[column] for column in used] for row in rows]
 
 
@@ -77,8 +84,10 @@ def _line(names: Sequence[str], row: Row) -> str:
     if len(row) > 2 and len({text for _, text in filled}) == 1:
         return filled[0][1]  # a section label, or one cell merged over the whole row
     parts: list[str] = []
-    for name, text in filled:
+    for number, (name, text) in enumerate(filled):
         name = name.rstrip(":")
+        if number and filled[number - 1] == (name, text) and not is_quantity(text):
+            continue  # merged over both
         parts.append(text if not name or name == text else f"{name}: {text}")
     return " | ".join(parts)
 
@@ -111,7 +120,7 @@ def _guess(table: list[list[str]], *, first: bool) -> int:
     body = table[1:]
     if width == 2:  # pairs of label and value look like this too: only amounts below words speak for a header
         amounts = sum(is_quantity(row[1]) for row in body)
-        words = first and len(table) > 2 and all(len(text) <= _SHORT_HEADER and text for text in table[0])
+        words = first and len(table) > 2 and all(_SHORT_NAME.fullmatch(text) for text in table[0])
         return 1 if words or amounts * 2 > len(body) else 0
     for count in range(1, min(_MOST_HEADERS, len(table) - 1) + 1):
         last = table[count - 1]
@@ -125,6 +134,6 @@ def _guess(table: list[list[str]], *, first: bool) -> int:
 
 
 def _may_be_header(row: Row) -> bool:
-    if any(text and not any(letter.isalnum() for letter in text) for text in row):
+    if any(unicodedata.category(text[0]) == "So" for text in row if text):
         return False  # a box to tick
     return any(row) and not any(is_quantity(text) or len(text) > _LONGEST_HEADER for text in row)

@@ -13,7 +13,8 @@ from rag import load
 from rag.chunk import chunk
 from rag.clean import draft
 from rag.errors import LoadError
-from rag.load import image
+from rag.load import image, unlock
+from rag.parse import Pool
 from rag.types import Draft
 from tests import formats
 
@@ -129,7 +130,7 @@ def test_only_a_password_for_opening_keeps_a_file_closed(user: str, opens: bool,
     if opens:
         assert "accrue paid leave" in read(path).text
     else:
-        with pytest.raises(LoadError, match=r"locked\.pdf: protected by a password; remove the password"):
+        with pytest.raises(LoadError, match=r"locked\.pdf: protected by a password; give it with `rag add --password`"):
             read(path)
 
 
@@ -174,3 +175,25 @@ def test_a_picture_too_large_to_be_a_page_is_refused(tmp_path: Path, monkeypatch
 def test_a_blank_page_is_counted_without_a_complaint(tmp_path: Path) -> None:
     text = read(drawn(tmp_path / "blank.pdf", lambda page: None))
     assert (text.pages_without_text, text.notes) == ((1,), ())
+
+
+def test_a_password_that_was_given_opens_a_file_and_no_message_tells_it(tmp_path: Path) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    drawn(tmp_path / "plain.pdf", lambda page: page.drawString(40, 700, "The canteen opens at eleven."))
+    writer = pypdf.PdfWriter(clone_from=tmp_path / "plain.pdf")
+    writer.encrypt(user_password="open sesame", algorithm="AES-128")
+    writer.write(tmp_path / "locked.pdf")
+    pool = Pool(1)
+    with unlock.using(["wrong", "open sesame"]):
+        assert "opens at eleven" in read(tmp_path / "locked.pdf").text
+        given = Pool(1)
+    with unlock.using(["wrong"]), pytest.raises(LoadError, match="no password that was given opens it") as refused:
+        read(tmp_path / "locked.pdf")
+    assert "wrong" not in str(refused.value)
+    try:
+        with pytest.raises(LoadError, match="rag add --password"):
+            pool.submit(tmp_path / "locked.pdf", "").result()
+        assert "opens at eleven" in given.submit(tmp_path / "locked.pdf", "").result().draft.text
+    finally:
+        pool.close()
+        given.close()
