@@ -315,8 +315,10 @@ def _with_steps(folder: Path, stage: Mapping[str, Any], going_on: bool) -> dict[
         seen["stages"] = [dict(one) for one in inner.get("stages", ())]
         if stage["status"] == "running" and seen["stages"]:
             seen |= summed(seen["stages"])
-    if seen["status"] == "running" and not going_on:
-        seen |= {"status": "waiting", "left_s": None}
+    if not going_on:
+        for one in (seen, *seen.get("stages", ())):
+            if one["status"] == "running":  # it was, when the process ended
+                one |= {"status": "waiting", "left_s": None}
     return seen
 
 

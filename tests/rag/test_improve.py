@@ -213,6 +213,7 @@ def test_the_training_tells_how_far_it_is_and_how_long_it_takes(tmp_path: Path) 
     seen = every.get()  # its process is gone
     assert seen
     assert (seen.stages[1]["status"], seen.left_s) == ("waiting", None)
+    assert [step["status"] for step in seen.stages[1]["stages"]] == ["done", "skipped", "waiting", "waiting"]
 
 
 def test_what_does_not_exist_is_not_found_and_a_run_that_is_over_is_not_resumed(tmp_path: Path) -> None:
