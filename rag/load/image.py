@@ -1,6 +1,6 @@
 """Pictures of text become text, where tesseract is installed.
 
-    picture ─► pixels: white paper, no rules ─► words with places ─► lines ─► flow: tables, headings, as on a written page
+    picture ─► pixels: white paper, no rules ─► words with places ─► lines ─► flow: tables and headings as elsewhere
 
 Takes   a path (.png, .jpg, .jpeg, .tif, .tiff), or an image in memory (a scanned PDF page).
 Gives   one Page a picture, numbered, `ocr=True`. A page whose words cannot be read is empty and its note says why:
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rag.errors import LoadError, MissingExtra, need
-from rag.load import flow, layout, pixels
+from rag.load import flow, layout, order, pixels
 from rag.load.html import plain
 from rag.load.layout import Cell, Line
 from rag.types import Page
@@ -176,6 +176,8 @@ def _recognised(picture: Any) -> _Reading:
     stamps = set(words) - set(upright)  # that run up the side
     blocks = [[[word for word in line if word not in stamps] for line in block] for block in found]
     lines = _lines(_in_rows([[line for line in block if line] for block in blocks]), high, rules)
+    scale = _TIGHT * _BODY / high
+    lines = order.without_margins(lines, order.Frame(0.0, picture.width * scale, -picture.height * scale, 0.0))
     return _Reading(flow.text(lines, layout.type_of([lines])), sure, high)
 
 

@@ -30,7 +30,7 @@ def ready(picture: Any) -> Any:
     """Grey, evened, large enough."""
     picture = _grey(picture)
     if 0 < max(picture.size) < _SMALLEST:
-        factor = 2 if max(picture.size) * 2 > _SMALLEST // 2 else 3
+        factor = 2 if max(picture.size) * 4 > _SMALLEST else 3
         picture = picture.resize((picture.width * factor, picture.height * factor))
     return _evened(picture)
 
