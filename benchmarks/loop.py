@@ -40,6 +40,7 @@ from benchmarks.judges import Row, judge, questions, sides
 from benchmarks.record import record
 from rag import calibrate
 from rag.evaluate import evaluate
+from rag.improve import judged as judged_rows
 from rag.improve import unlearnt
 from trainer.formats import checksums
 
@@ -65,14 +66,23 @@ class Plan:
 
 
 def run(plan: Plan) -> Row:
-    """Judge, improve, measure; everything is under the plan's folder."""
+    """Judge, improve, measure; everything is under the plan's folder. What was done whole is not done again."""
     folder = plan.folder / str(plan.seed)
+    done = folder / "result.json"
+    if done.is_file():
+        told: Row = json.loads(done.read_text(encoding="utf-8"))
+        if (
+            told["settings"] == list(plan.settings)
+            and plan.alone <= ("alone" in told)
+            and plan.gate <= ("gate" in told)
+        ):
+            return told
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     index = folder / "index"
     shutil.copytree(plan.base, index)
     settings = rag.Settings(index=index, held_out=HELD_OUT)
-    result: Row = {"seed": plan.seed}
+    result: Row = {"seed": plan.seed, "settings": list(plan.settings)}
     with rag.open(index, settings) as library:
         judged, measured = sides(library, questions(plan.data), folder, plan.seed)
         result |= {"judged": len(judged), "measured": len(measured)}
@@ -87,13 +97,17 @@ def run(plan: Plan) -> Row:
         result["calibrated"] = fit(library, candidate, file)
     result |= tested(index, settings, candidate, measured)
     if plan.alone:
+        for name in ("rows", "bundle"):  # the same questions, made from the same documents
+            shutil.copytree(folder / "candidate.work" / name, folder / "alone.work" / name)
+        for name in ("state.json", "settled.json"):
+            shutil.copy(folder / "candidate.work" / name, folder / "alone.work")
         other = improved(plan, file, folder / "alone", "improve.judgements=false")
         result["alone"] = tested(index, settings, other, measured)
     if plan.gate:
         questions_file = folder / "checked.jsonl"  # every other one: the gate decides by fewer than are reported
         questions_file.write_text("".join(json.dumps(row) + "\n" for row in measured[::2]), encoding="utf-8")
         result["gate"] = gated(index, settings, candidate, questions_file)
-    (folder / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    done.write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
@@ -110,9 +124,9 @@ def improved(plan: Plan, file: Path, out: Path, *settings: str) -> Path:
 
 def fit(library: rag.Library, candidate: Path, file: Path) -> str:
     """The calibration of `rag improve`, on judged questions that chose among weights and moved none."""
-    known = calibrate.known_of(unlearnt(candidate, file))
+    known, everything = (calibrate.known_of(rows) for rows in (unlearnt(candidate, file), judged_rows(file)))
     try:
-        found = calibrate.calibrate(library._model_parts(), candidate, known)
+        found = calibrate.calibrate(library._model_parts(), candidate, known, everything=everything)
     except rag.GroundlingError as why:
         return str(why)
     calibrate.write(candidate, found)

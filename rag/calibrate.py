@@ -1,14 +1,15 @@
-"""How a candidate's witnesses are weighed and how sure it may be, from questions that people judged in this library.
+"""How sure a candidate may be, from questions that people judged in this library.
 
-    judged question ─► asked of the library ─────────────────┬─► order ─► confidence ─► threshold, risk
-                   └─► asked again without what answers it ──┘
+    judged, taught it nothing ─► asked, and asked again without what answers ─► confidence ─┬─► threshold, risk
+    every judged question ─► asked without what answers, of both models ────────────────────┘
 
-Takes   an open library's parts, a candidate's folder, and questions with known answers that the candidate did not
-        learn from; none where nothing answers.
-Gives   `order`, `confidence`, `answer_threshold` and `risk` for the candidate's config.json. All stay near the weights
-        it has: few questions change little. All features count: a reader that learnt from a library's own questions
-        knows there what its evidence is worth. The threshold refuses, of what nothing answers, at least as much as
-        the current model refuses of the same questions.
+Takes   an open library's parts, a candidate's folder, and questions with known answers, none where nothing answers:
+        those that the candidate did not learn from, and all.
+Gives   `confidence`, `answer_threshold` and `risk` for the candidate's config.json. The weights stay near those it has:
+        few questions change little. All features count: a reader that learnt from a library's own questions knows
+        there what its evidence is worth. The threshold refuses, of what nothing answers, as much as the current model
+        refuses of the same askings: those are all there are, for a share of few is mostly chance.
+Leaves  the order of answers as it is: fitted on some dozens of questions it was worse (docs/experiments.md).
 Refuses (TooFew) fewer than FEWEST questions that have an answer: then the candidate keeps what it has.
 """
 
@@ -27,7 +28,7 @@ import numpy.typing as npt
 from rag import files, prompt
 from rag.embed import open_embedder
 from rag.errors import TooFew
-from rag.fitting import calibration_error, confidence_weights, least, order_weights, risks
+from rag.fitting import calibration_error, confidence_weights, least, risks
 from rag.generate import SpanSpeaker
 from rag.metrics import Alternative, right, stands
 from rag.parts import Parts
@@ -37,6 +38,7 @@ from rag.retrieve import retrieve
 from rag.types import Hit, Reading, Span
 
 FEWEST = 30  # questions with an answer
+MOST_REFUSED = 240  # askings without an answer by which the threshold is set
 RIDGE = 10.0  # how strongly the former weights hold, on the scale of one question's say
 FOLDS = 5
 Progress = Callable[[int, int], None]
@@ -131,19 +133,49 @@ def asked(parts: Parts, known: Sequence[Known], progress: Progress | None = None
 
 
 def calibrate(
-    parts: Parts, folder: Path, known: Sequence[Known], *, progress: Progress | None = None
+    parts: Parts,
+    folder: Path,
+    known: Sequence[Known],
+    *,
+    everything: Sequence[Known] = (),
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The keys of config.json for the model in `folder`; `parts` are the library with its current model.
 
-    Raises TooFew. Takes two readings of each question by each of the two models.
+    known: questions that the candidate did not learn from; everything: all that were judged, `known` among them.
+    Raises TooFew. Takes a reading of each question of `everything` by both models, two more of each of `known`.
     """
     answerable = sum(bool(one.answers) for one in known)
     if answerable < FEWEST:
         raise TooFew(f"{answerable} judged questions with an answer; {FEWEST} are needed to calibrate a model on them")
-    refused = _refused(parts, list(asked(parts, known, _half(progress, 0))))
+    unanswered = _some(everything or known)
+    total, done = 2 * len(unanswered) + len(known), 0
+
+    def told(_: int, __: int) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
     candidate = with_model(parts, folder)
     assert candidate.reader is not None
-    return fitted(candidate, list(asked(candidate, known, _half(progress, 1))), refuse=refused)
+    now = list(lost(parts, unanswered, told))
+    then = list(lost(candidate, unanswered, told))
+    return fitted(candidate, list(asked(candidate, known, told)), then, refuse=_refused(parts, now))
+
+
+def lost(parts: Parts, known: Sequence[Known], progress: Progress | None = None) -> Iterator[Case]:
+    """Every question, without what answers it."""
+    for number, one in enumerate(known, start=1):
+        if (case := ask(parts, one, without=bool(one.answers))) is not None:
+            yield case
+        if progress is not None:
+            progress(number, len(known))
+
+
+def _some(known: Sequence[Known]) -> list[Known]:
+    """At most MOST_REFUSED of them, the same every time."""
+    return sorted(known, key=lambda one: hashlib.sha256(one.question.encode()).digest())[:MOST_REFUSED]
 
 
 def known_of(rows: Sequence[dict[str, Any]]) -> list[Known]:
@@ -169,30 +201,28 @@ def write(folder: Path, changes: dict[str, Any]) -> None:
     files.write(sums, "".join(f"{value}  {name}\n" for name, value in sorted(listed.items())))
 
 
-def fitted(parts: Parts, cases: Sequence[Case], *, refuse: float) -> dict[str, Any]:
+def fitted(parts: Parts, cases: Sequence[Case], unanswered: Sequence[Case], *, refuse: float) -> dict[str, Any]:
     """The weights of one model from its cases; `refuse` is the share of what nothing answers that is to be refused."""
     reader = parts.reader
     assert reader is not None
-    order = order_weights([case.witnesses() for case in cases], near=reader.order or WEIGHTS, ridge=RIDGE)
-    chosen = [(case, one) for case in cases if (one := case.chosen(order)).features]
+    chosen = [(case, one) for case in cases if (one := case.chosen(reader.order)).features]
     x = np.array([one.features for _, one in chosen])
     good = np.array([case.right(one) for case, one in chosen], dtype=float)
-    lost = np.array([not case.question.answers for case, _ in chosen])
     fold = np.array([sum(map(ord, case.question.question)) % FOLDS for case, _ in chosen])  # both askings in one
     said = np.zeros(len(x))
     for k in range(FOLDS):
         if (fold == k).any():
             weights = confidence_weights(x[fold != k], good[fold != k], near=reader.confidence, ridge=RIDGE)
             said[fold == k] = [confidence(tuple(row), 0.0, weights) for row in x[fold == k]]
-    threshold = least(said[lost], refuse=refuse)
+    weights = confidence_weights(x, good, near=reader.confidence, ridge=RIDGE)
+    threshold = least(_sure(unanswered, reader.order, weights), refuse=refuse)
     how = (
-        f"Fitted near the former weights on {len(chosen)} askings of judged questions in this library, "
-        f"{int(lost.sum())} of them without an answer, of which {100 * refuse:.0f}% are to be refused; calibration "
-        f"error {100 * calibration_error(said, good):.1f}% in {FOLDS} folds."
+        f"Fitted near the former weights on {len(chosen)} askings of judged questions that taught it nothing; "
+        f"calibration error {100 * calibration_error(said, good):.1f}% in {FOLDS} folds. The threshold refuses "
+        f"{100 * refuse:.0f}% of {len(unanswered)} askings without an answer, as the model before."
     )
     return {
-        "order": order,
-        "confidence": confidence_weights(x, good, near=reader.confidence, ridge=RIDGE),
+        "confidence": weights,
         "answer_threshold": threshold,
         "risk": risks(said, good),
         "confidence_fit": {"how": how, "questions": len(chosen)},
@@ -200,19 +230,21 @@ def fitted(parts: Parts, cases: Sequence[Case], *, refuse: float) -> dict[str, A
 
 
 def _refused(parts: Parts, cases: Sequence[Case]) -> float:
-    """Of the askings that nothing answers, the share that the current model refuses."""
+    """The share of askings without an answer that the current model refuses."""
     reader = parts.reader
     assert reader is not None
-    said = []
-    for case in cases:
-        if not case.question.answers:
-            chosen = case.chosen(reader.order)
-            said.append(confidence(chosen.features, case.reading.support, reader.confidence))
-    return float(np.mean(np.array(said) < reader.threshold)) if said else 1.0
+    said = _sure(cases, reader.order, reader.confidence)
+    return float((said < reader.threshold).mean()) if len(said) else 1.0
 
 
-def _half(progress: Progress | None, which: int) -> Progress | None:
-    """Two passes over the questions as one count."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(done + which * total, 2 * total)
+def _sure(
+    cases: Sequence[Case], order: Mapping[str, float] | None, weights: Mapping[str, float]
+) -> npt.NDArray[np.float64]:
+    """How sure a model is of what it would say, by case; nothing to say: not at all."""
+    chosen = [case.chosen(order) for case in cases]
+    return np.array(
+        [
+            confidence(one.features, case.reading.support, weights) if one.features else 0.0
+            for case, one in zip(cases, chosen, strict=True)
+        ]
+    )

@@ -258,9 +258,12 @@ def _said_last(course: Course) -> str:
 def _calibrate(library: Improvable, course: Course) -> None:
     with course.stage("calibrate") as stage:
         folder = course.folder / "candidate"
-        known = calibrate.known_of(unlearnt(folder, course.folder / "bundle.zip"))
+        file = course.folder / "bundle.zip"
+        known, everything = (calibrate.known_of(rows) for rows in (unlearnt(folder, file), judged(file)))
         try:
-            fitted = calibrate.calibrate(library._model_parts(), folder, known, progress=course.pace(stage))
+            fitted = calibrate.calibrate(
+                library._model_parts(), folder, known, everything=everything, progress=course.pace(stage)
+            )
         except TooFew as why:
             stage.update(status="skipped", detail=f"{why}; it keeps what the training fitted")
         else:
@@ -273,9 +276,13 @@ def unlearnt(candidate: Path, file: Path) -> list[dict[str, Any]]:
     """Judged rows of a bundle's training side that moved no weight: the held side is for the gate alone."""
     lines = files.read_json(candidate / "lineage.json").get("rows", ())
     learnt = {line["id"] for line in lines if line["stage"] != CHOOSING}
+    return [row for row in judged(file) if row["id"] not in learnt]
+
+
+def judged(file: Path) -> list[dict[str, Any]]:
+    """The judged rows of a bundle's training side."""
     with zipfile.ZipFile(file) as opened:
-        rows = [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
-    return [row for row in rows if row["id"] not in learnt]
+        return [json.loads(line) for line in opened.read("rows.train.jsonl").decode("utf-8").splitlines()]
 
 
 def _gate(library: Improvable, course: Course) -> None:

@@ -21,9 +21,9 @@ import torch
 from trainer import files, machine
 from trainer.chat import Source
 from trainer.improving import tuning
-from trainer.improving.mixing import Mixed
+from trainer.improving.mixing import Mixed, steps_of
 from trainer.improving.replay import shipped
-from trainer.improving.settings import ImproveConfig
+from trainer.improving.settings import ImproveConfig, quota
 from trainer.reader import reading_losses
 from trainer.step import Step, share
 
@@ -97,11 +97,9 @@ def seconds(pace: Pace, counts: Mapping[str, int], config: ImproveConfig) -> tup
 
 def steps(judged: int, made: int, config: ImproveConfig) -> int:
     """About how many steps the reader takes."""
-    if config.steps:
-        return config.steps
-    each = config.questions_per_step
-    wanted = max(judged * config.epochs / 0.4, made * config.synthetic_epochs / 0.3) / each
-    return max(config.least_steps, math.ceil(wanted))
+    per_step = quota(config.shares, {"judged": judged, "synthetic": made, "replay": 1}, config.questions_per_step)
+    pools = {"judged": range(judged), "synthetic": range(made)}
+    return steps_of(config, pools, per_step)
 
 
 def most_steps(expected: Mapping[str, float], wanted: int, config: ImproveConfig) -> int:

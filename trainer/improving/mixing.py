@@ -104,6 +104,7 @@ def steps_of(config: ImproveConfig, pools: Mapping[str, Sequence[object]], per_s
     """As many steps as it takes to visit every row as often as the settings say; replay goes along."""
     if config.steps:
         return config.steps
-    visits = {"judged": config.epochs, "synthetic": config.synthetic_epochs}
+    alone = "judged" not in per_step
+    visits = {"judged": config.epochs, "synthetic": 1.0 if alone else config.synthetic_epochs}
     wanted = [len(pools[kind]) * times / per_step[kind] for kind, times in visits.items() if kind in per_step]
     return max(config.least_steps, round(max(wanted, default=0)))

@@ -26,7 +26,7 @@ from trainer.improving.mixing import Held
 from trainer.improving.settings import ImproveConfig
 from trainer.preference import PreferenceConfig
 
-MOST_LOSS = 0.02  # of the dev loss of reading
+MOST_LOSS = 0.005  # of the dev loss of reading
 
 
 def tune(

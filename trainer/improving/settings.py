@@ -12,7 +12,7 @@ KINDS = ("judged", "synthetic", "replay")
 
 
 def _shares() -> dict[str, float]:
-    return {"judged": 0.4, "synthetic": 0.3, "replay": 0.3}
+    return {"judged": 0.5, "synthetic": 0.2, "replay": 0.3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +25,16 @@ class ImproveConfig(LoopConfig):
     preferences: bool = True  # learn which words people prefer
     most_passages: int = 3_000  # that questions are made from; whole documents, drawn by the seed
     most_synthetic: int = 1_500  # questions that are learnt from
-    dev_one_in: int = 6  # documents of the training side by which steps, weights and thresholds are chosen
+    dev_one_in: int = 4  # documents of the training side by which steps, weights and thresholds are chosen
     most_dev: int = 160  # rows of each kind for that
     most_measured: int = 300  # rows of each kind that a model is measured on, before and after
     shares: dict[str, float] = field(default_factory=_shares)  # of a step's questions
     epochs: float = 4.0  # visits of each judged row
-    synthetic_epochs: float = 1.0
+    synthetic_epochs: float = 0.3  # beside judged rows; without any, each is visited once
     least_steps: int = 40
     most_minutes: float = 50.0  # for all of it; where a short measurement says more, the reader gets fewer steps
     questions_per_step: int = 20
-    sources: int = 3  # shown with a question
+    sources: int = 4  # shown with a question
     withheld: float = 0.2  # share of questions that are shown without the passage that answers
     cropped: float = 0.5  # share of visits that see stretches of the passages only: more questions in the same time
     crop: int = 480  # characters of such a stretch, about
@@ -50,10 +50,10 @@ class ImproveConfig(LoopConfig):
     warmup_share: float = 0.05
     decay_share: float = 0.95
     checkpoint_every: int = 20
-    evaluate_every: int = 20
+    evaluate_every: int = 40
     log_every: int = 5
     keep: int = 1
-    looks_without_gain: int = 3  # at the dev rows before the reader's tuning ends; 0: to the last step
+    looks_without_gain: int = 2  # at the dev rows before the reader's tuning ends; 0: to the last step
 
     def __post_init__(self) -> None:
         super().__post_init__()
