@@ -103,6 +103,7 @@ def _move(course: _Course) -> bool:
             commit.set_embedder(catalogue, identity, late)
             _place(parts)
     embedders.note(catalogue, identity, course.name)
+    course.left = 0
     commit.sweep(catalogue, (identity,))
     catalogue.truncate()
     return True
@@ -127,7 +128,7 @@ class _Course:
     def __init__(self, parts: Parts, embedder: Embedder, name: str, folder: Path, tell: Tell | None) -> None:
         self.parts, self.embedder, self.name, self._folder, self._tell = parts, embedder, name, folder, tell
         self.embedded = 0
-        self._left = 0
+        self.left = parts.catalogue.counts()[1]  # passages to embed, as far as is known
         self._begun = time.monotonic()
 
     def embed_all(self) -> bool:
@@ -135,13 +136,13 @@ class _Course:
         missing = self.parts.catalogue.without_vector(self.embedder.identity)
         while True:
             for start in range(0, len(missing), GROUP):
-                self._left = len(missing) - start
+                self.left = len(missing) - start
                 self.say()
                 if (self._folder / "stop").exists():
                     return False
                 self.embed(missing[start : start + GROUP])
             missing = self.parts.catalogue.without_vector(self.embedder.identity)
-            self._left = len(missing)
+            self.left = len(missing)
             if len(missing) <= LAST:
                 self.say()
                 return True
@@ -155,8 +156,8 @@ class _Course:
         """How far it is, to whoever asked and to the disk."""
         total = self.parts.catalogue.counts()[1]
         rate = self.embedded / max(time.monotonic() - self._begun, 1e-9)
-        left = self._left / rate if rate else None
-        now = Progress(self.name, max(0, total - self._left), total, round(rate, 1), left, going_on, error)
+        left = self.left / rate if rate else None
+        now = Progress(self.name, max(0, total - self.left), total, round(rate, 1), left, going_on, error)
         files.write_json(self._folder / "state.json", now.as_dict())
         if self._tell is not None:
             self._tell(now)

@@ -48,6 +48,12 @@ KINDS = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/tiff": ".tiff",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
 }
 
 
