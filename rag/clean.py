@@ -51,6 +51,7 @@ _EDGE_LINES = 4  # at the top and at the bottom of a page, where running lines s
 _SHARE = 0.3  # of the pages: odd and even pages often differ
 _HEADING_SHARE = 0.6
 _FEWEST_PAGES = 3
+_SENTENCE = re.compile(r"(?:\S+ ){7}.*[.!?]$")  # of eight words or more
 _NOTE_PAGE = re.compile(r"(?:page|slide) (\d+): (.*)", re.DOTALL)
 
 
@@ -132,9 +133,16 @@ def _without_running_lines(texts: list[str], numbers: Sequence[int | None]) -> l
         for edge, part in (("top", filled[:_EDGE_LINES]), ("bottom", filled[-_EDGE_LINES:])):
             counts.update({(edge, _masked(line)) for line in part})
 
+    kept_once: set[str] = set()
+
     def running(edge: str, line: str) -> bool:
         share = _HEADING_SHARE if line.startswith("#") else _SHARE
-        return counts[edge, _masked(line)] >= max(_FEWEST_PAGES, share * len(paged))
+        if counts[edge, _masked(line)] < max(_FEWEST_PAGES, share * len(paged)):
+            return False
+        if _SENTENCE.search(line) and line not in kept_once:  # a notice on every page: said once
+            kept_once.add(line)
+            return False
+        return True
 
     cleaned = list(texts)
     for index in paged:

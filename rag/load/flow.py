@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rag.load import columns, grid, layout
+from rag.load import columns, grid, layout, order
 from rag.load.layout import Line
 
 _LONGEST_CAPTION = 300  # characters
@@ -17,6 +17,7 @@ _LONGEST_CAPTION = 300  # characters
 def text(lines: Sequence[Line], type_: layout.Type) -> str:
     """Running text and tables, each with its caption, in their order."""
     blocks: list[str] = []
+    lines = order.notes_last(lines, type_.body)
     at = 0
     for start, end, rendered in [*_tables(lines), (len(lines), len(lines), [])]:
         blocks.extend(layout.paragraphs(lines[at:start], type_))

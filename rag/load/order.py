@@ -26,6 +26,8 @@ _NUMBER = r"(?:\d{1,4}|[ivxlc]{1,6}|[A-Z]-\d{1,3})"
 _RUNNING = re.compile(
     rf"[-–—\s]*(?:page|seite|p\.)?\s*{_NUMBER}(?:\s*(?:/|of|von|de)\s*\d{{1,4}})?[-–—\s]*", re.IGNORECASE
 )
+_NOTE = re.compile(r"(?:\d{1,2}|[*∗†‡§¶])\s?[^\W\d_]")
+_NOTE_SIZE = 0.93  # times the size of the body text
 _MARK = 4  # characters of a raised mark
 _WOVEN = 4  # lines that hold stretches of two columns
 _PROSE = 25  # characters of such a stretch
@@ -68,6 +70,26 @@ def without_margins(lines: Sequence[Line], frame: Frame) -> list[Line]:
         if outside and distance > (_APART - 1) * edge.height and _is_running(edge):
             kept = [line for line in kept if line is not edge]
     return kept
+
+
+def notes_last(lines: Sequence[Line], body: float) -> list[Line]:
+    """Footnotes, set in smaller type at the foot of a column, after the text that they would otherwise part."""
+    if not lines:
+        return []
+    middle = statistics.median(line.bottom for line in lines)
+    text: list[Line] = []
+    notes: list[Line] = []
+    for line in lines:
+        small = line.height < _NOTE_SIZE * body and line.bottom < middle and len(line.cells) == 1
+        if small and (_NOTE.match(line.text) or (notes and text and _follows(notes[-1], line))):
+            notes.append(line)
+        else:
+            text.append(line)
+    return text + notes
+
+
+def _follows(note: Line, line: Line) -> bool:
+    return 0 < note.bottom - line.bottom < 1.6 * line.height and abs(note.height - line.height) < 0.15 * note.height
 
 
 def _at_side(line: Line, frame: Frame) -> bool:
