@@ -17,6 +17,7 @@ from tests.miniature import put, small_library
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = "correct horse battery"
+pytestmark = pytest.mark.slow  # each runs the whole script some times
 
 
 @pytest.fixture

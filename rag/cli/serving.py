@@ -140,6 +140,8 @@ def serve(
     """Serve OpenAI's API and our own over HTTP, until Ctrl-C. What has begun is answered before it ends."""
     need("fastapi", extra="serve", task="rag serve")
     uvicorn = need("uvicorn", extra="serve", task="rag serve")
+    if not (Settings(index=index).index / "catalogue.db").is_file():
+        _refuse_strangers(address)  # before a library is made, which would have no accounts
     _refuse_taken(address, port, "serve")
     from rag import api  # FastAPI takes half a second, which no other command has to pay
     from rag.api.guard import MIB

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def filled(folder: Path, drawn: dict[str, Any], names: set[str] | None = None) -
     return library
 
 
+@pytest.mark.slow  # thirty libraries are made for it
 @given(rights)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_rights_are_a_person_finds_theirs_in_the_order_of_a_library_of_their_own(
