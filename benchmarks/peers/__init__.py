@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 ENVIRONMENTS = ROOT / "runs" / "peers"
 SHARED = ("torch", "torchgen", "functorch", "torch-*.dist-info")  # of this environment: a gigabyte, once
-LOOK_S = 0.1  # between two looks at a child's memory
+LOOK_S = 0.5  # between two looks at the memory of a child: a look costs milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
