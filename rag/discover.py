@@ -47,6 +47,17 @@ def discover(paths: Iterable[Path]) -> Iterator[Found | Missing]:
                 yield found
 
 
+def is_archive(found: Found | Missing) -> bool:
+    """A ZIP file: a folder of its own, which `rag.connect` opens."""
+    return isinstance(found, Found) and found.file.suffix.lower() == ".zip"
+
+
+def archives(paths: Iterable[Path]) -> list[Path]:
+    """The ZIP files in the folders among `paths`."""
+    folders = [path for path in paths if path.is_dir()]
+    return [found.file for found in discover(folders) if isinstance(found, Found) and is_archive(found)]
+
+
 def source_of(folder: Path) -> str:
     """A folder's name as a source: absolute, links resolved, so that it does not depend on how it was named."""
     return _readable(str(folder.resolve()))

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from rag import access as rights
 from rag import commit, embedders
-from rag.discover import UPLOAD, Found, Missing, discover, source_of, upload_path
+from rag.discover import UPLOAD, Found, Missing, discover, is_archive, source_of, upload_path
 from rag.errors import GroundlingError
 from rag.load import READERS
 from rag.parse import Parsed, Pool, context, digest
@@ -94,10 +94,10 @@ def ingest(
     """Index files and folders; with `sync`, also remove what vanished from the folders.
 
     `access` names who may read them (nobody named: as before, everybody for new documents); `workers` is the number of
-    parsing processes, 0 for none, None for what suits the machine.
+    parsing processes, 0 for none, None for what suits the machine. Archives are left to `rag.connect`.
     """
     paths = [Path(path) for path in paths]
-    met = list(discover(paths))
+    met = [found for found in discover(paths) if not is_archive(found)]
     reports = take(parts, met, collection=collection, access=access, progress=progress, workers=workers)
     return reports + (remove_all(parts, _vanished(parts, paths, met, collection)) if sync else [])
 

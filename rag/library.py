@@ -137,12 +137,13 @@ class Library(
         passwords: Sequence[str] = (),
         progress: Callable[[Any], None] | None = None,
     ) -> list[FileReport]:
-        """Index files, folders and addresses (`connect`); one report for every file met, also for unreadable ones.
+        """Index files, folders, archives in them and addresses (`connect`); one report for every file met.
 
         `sync` also removes what vanished from the folders. `access` names who may read them; nobody named: all.
         `passwords` may open protected files; they are kept nowhere.
         """
         from rag import ingest
+        from rag.discover import archives
         from rag.load import unlock
 
         given = [paths] if isinstance(paths, str | Path) else paths
@@ -154,7 +155,8 @@ class Library(
         named["passwords"] = passwords
         self._recheck_since(before)
         reports = [self._with_models(report, collection) for report in reports]
-        return reports + [one for path in given if is_address(path) for one in self.connect(path, **named)]
+        addresses = [path for path in given if is_address(path)] + archives(files)
+        return reports + [one for path in addresses for one in self.connect(path, **named)]
 
     def add_bytes(
         self,

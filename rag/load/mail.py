@@ -2,28 +2,24 @@
 
 Takes   a path (.eml).
 Gives   one Page without a number: the subject as heading, the lines From, To, Cc and Date, then the words, without
-        what a reply repeats of the mails before it (`quoted.py`); attachments that a reader knows follow under a
-        heading of their own, the others are named in the note.
+        what a reply repeats of the mails before it (`quoted.py`); attachments follow (`attached.py`).
 Refuses files that hold neither headers nor a body (LoadError).
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from rag import load
-from rag.errors import GroundlingError, LoadError
-from rag.load import html, limits, quoted
+from rag.errors import LoadError
+from rag.load import attached, html, quoted
 from rag.load.text import decode, unwrap
 from rag.types import Page
 
 _HEADERS = ("From", "To", "Cc", "Date")
-_ATTACHMENT_DEPTH = 3  # a mail in a mail in a mail
 _FEWEST_WORDS = 20  # a plain part shorter than this often says "this mail needs HTML"
 
 
@@ -33,10 +29,10 @@ def pages(path: Path) -> Iterator[Page]:
     message = message_from_bytes(data, policy=policy.default)
     if not any(message.get(name) for name in (*_HEADERS, "Subject", "Content-Type")):
         raise LoadError(f"{path.name}: has no mail headers; save it from the mail program as .eml")
-    yield from _pages(message, 0)
+    yield from _pages(message)
 
 
-def _pages(message: EmailMessage, depth: int) -> Iterator[Page]:
+def _pages(message: EmailMessage) -> Iterator[Page]:
     subject = _header(message, "Subject")
     head = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
     note = None
@@ -47,7 +43,7 @@ def _pages(message: EmailMessage, depth: int) -> Iterator[Page]:
     blocks = [f"# {subject}" if subject else "", "\n".join(head), body]
     yield Page(None, "\n\n".join(block for block in blocks if block), note=note)
     for part in _attachments(message):
-        yield from _attached(part, depth)
+        yield from _attached(part)
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -101,38 +97,11 @@ def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
             yield part
 
 
-def _attached(part: EmailMessage, depth: int) -> Iterator[Page]:
-    name = Path(str(part.get_filename() or "attachment").replace("\\", "/")).name.replace("\0", "") or "attachment"
-    suffix = Path(name).suffix.lower()
-    data = part.get_payload(decode=True)
-    if depth >= _ATTACHMENT_DEPTH or suffix not in load.READERS or not isinstance(data, bytes):
-        readable = "no reader for it" if depth < _ATTACHMENT_DEPTH else "mails inside mails go too deep"
-        yield Page(
-            None,
-            f"Attachment: {name}",
-            note=f"attachment {name} was not read ({readable}); save it and add it by itself",
-        )
-        return
-    with tempfile.TemporaryDirectory(prefix="groundling-") as folder:
-        copy = Path(folder) / f"attachment{suffix}"
-        copy.write_bytes(data)
-        try:
-            limits.check_file(copy)
-            inner = list(_nested(copy, depth) if suffix == ".eml" else load.pages(copy))
-        except GroundlingError as error:
-            reason = str(error).replace(copy.name, name)
-            yield Page(None, f"Attachment: {name}", note=f"attachment not read: {reason}")
-            return
-    yield Page(None, f"## Attachment: {name}")
-    for page in inner:
-        yield Page(
-            None,
-            page.text.replace("\n# ", "\n### ") if not page.text.startswith("# ") else "##" + page.text,
-            page.ocr,
-            page.note,
-        )
-
-
-def _nested(copy: Path, depth: int) -> Iterator[Page]:
-    message = message_from_bytes(copy.read_bytes(), policy=policy.default)
-    yield from _pages(message, depth + 1)
+def _attached(part: EmailMessage) -> Iterator[Page]:
+    if part.get_content_type() == "message/rfc822":
+        inner = part.get_payload()
+        message = inner[0] if isinstance(inner, list) and inner else None
+        data = message.as_bytes() if isinstance(message, EmailMessage) else None
+        yield from attached.pages(f"{Path(part.get_filename() or 'message').stem}.eml", data)
+    else:
+        yield from attached.pages(str(part.get_filename() or "attachment"), part.get_payload(decode=True))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LoadError, need
-from rag.load import bidi, flow, image, layout, order, unlock
+from rag.load import attached, bidi, flow, image, layout, order, unlock
 from rag.load.layout import Cell, Line
 from rag.types import Page
 
@@ -49,12 +49,28 @@ def pages(path: Path) -> Iterator[Page]:
                 read.append(_page(pdfium.raw, document, index))
         if not read:
             raise LoadError(f"{path.name}: holds no pages; open it in its program and save it again")
+        with _LOCK:
+            inside = _embedded(document)
     finally:
         with _LOCK:
             document.close()
     type_ = layout.type_of([lines for _, lines in read])
     for page, lines in read:
         yield replace(page, text=flow.text(lines, type_)) if lines else page
+    for name, data in inside:
+        yield from attached.pages(name, data)
+
+
+def _embedded(document: Any) -> list[tuple[str, bytes | None]]:
+    """Files that are embedded in this one: name and bytes."""
+    found: list[tuple[str, bytes | None]] = []
+    for index in range(min(document.count_attachments(), attached.MOST + 1)):
+        try:
+            one = document.get_attachment(index)
+            found.append((one.get_name() or "attachment", bytes(one.get_data())))
+        except (RuntimeError, ValueError):  # damaged: its name is told, the pages stay
+            found.append((f"attachment {index + 1}", None))
+    return found
 
 
 def _opened(pdfium: Any, path: Path) -> Any:

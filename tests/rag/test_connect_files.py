@@ -227,3 +227,20 @@ def test_add_takes_files_and_addresses_together(library: Library, tmp_path: Path
     assert told(library.add([file, tmp_path / "plain.md"])) == {"plain.md": "added", "a.md": "added"}
     os.utime(file)  # another time, the same words
     assert told(library.add(str(file))) == {"a.md": "unchanged"}
+
+
+def test_an_archive_in_a_folder_that_is_added_is_opened_and_its_files_are_documents(
+    library: Library, tmp_path: Path
+) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "gate.md").write_text("The gate is closed at nine.")
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("bikes.md", "Bikes stand in the shed.")
+    with zipfile.ZipFile(folder / "old.zip", "w") as archive:
+        archive.writestr("sheds/shed.md", "The shed is locked at ten.")
+        archive.writestr("inner.zip", inner.getvalue())
+    added = dict.fromkeys(("gate.md", "sheds/shed.md", "inner.zip/bikes.md"), "added")
+    assert told(library.add(folder)) == added
+    assert told(library.add(folder, sync=True)) == dict.fromkeys(added, "unchanged")
