@@ -17,15 +17,16 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tantivy
 from tantivy import Filter, Occur, Query, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
+from rag import id_sets
 from rag.catalogue import Catalogue
+from rag.id_sets import Ids
 from rag.language import folded
 from rag.types import Passage, Scored
 from rag.views import Views
@@ -34,11 +35,13 @@ ANALYZER = "words-english-2"  # part of the stamp: another analysis needs anothe
 FIELDS = {"text": 1.0, "headings": 0.5, "name": 0.5}  # and their weights
 LONGEST_QUERY = 64  # different words; more only cost time
 LONGEST_WORD = 60  # characters
-MOST_RANGES = 64  # of ids in a filter; beyond, a set of single ids is faster
+COMMON = 10_000  # passages; a word that stands in more is not counted exactly
 HEAP = 64_000_000  # bytes of one writing thread before it makes a segment
 VIEW_HEAP = 32_000_000
 AT_ONCE = 10_000  # passages read from the catalogue together
 _OLD, _NEW = "lexical.old", "lexical.new"
+MARGIN = 2  # times as many rows as would hold enough allowed ones, were these evenly spread
+DEEPER = 8  # times as many, each time that they were too few
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +84,8 @@ class Lexical:
         words = self._query_words(query)
         if not words or k < 1 or self._index is None or (allowed is not None and len(allowed) == 0):
             return []
-        searcher, condition = self._among(allowed)
-        return self._scored(searcher, words, k, condition)
+        searcher, beyond = self._among(allowed)
+        return self._scored(searcher, words, k) if beyond is None else self._deepened(searcher, words, k, beyond)
 
     def scores(self, query: str, ids: Collection[int], allowed: Collection[int] | None = None) -> dict[int, float]:
         """The score that `search` gives each of `ids`, which are allowed, however far down its list; none is 0."""
@@ -90,10 +93,25 @@ class Lexical:
         if not words or self._index is None or not ids:
             return {}
         searcher, _ = self._among(allowed)
-        wanted = _filter(self._index.schema, np.unique(np.asarray(list(ids), dtype=np.int64)))
+        wanted = id_sets.condition(self._index.schema, id_sets.ascending(ids))
         return dict(self._scored(searcher, words, len(ids), wanted))
 
-    def _scored(self, searcher: Any, words: Sequence[str], k: int, condition: Query | None) -> list[Scored]:
+    def _deepened(self, searcher: Any, words: Sequence[str], k: int, ids: Ids) -> list[Scored]:
+        """The `k` best of `ids`, which are many: as much of the whole list is looked at as holds so many of them.
+
+        With a condition tantivy could not pass over what is too low for the list, and would weigh every passage.
+        """
+        depth = max(k, MARGIN * k * len(self) // len(ids))
+        while True:
+            rows = self._scored(searcher, words, depth)
+            mine = [
+                row for row, here in zip(rows, id_sets.within([row.passage for row in rows], ids), strict=True) if here
+            ]
+            if len(mine) >= k or len(rows) < depth:
+                return mine[:k]
+            depth *= DEEPER
+
+    def _scored(self, searcher: Any, words: Sequence[str], k: int, condition: Query | None = None) -> list[Scored]:
         schema = self._index.schema
         found = Query.boolean_query([
             (Occur.Should, Query.boost_query(Query.term_query(schema, field, word, "freq"), weight))
@@ -113,13 +131,17 @@ class Lexical:
         """
         if self._index is None or (allowed is not None and len(allowed) == 0):
             return lambda word: 0  # noqa: ARG005
-        searcher, condition = self._among(allowed)
+        searcher, beyond = self._among(allowed)
+        condition = None if beyond is None else id_sets.condition(self._index.schema, beyond)
 
         def count(word: str) -> int:
             stems = self.stems(word)
             if len(stems) != 1 or not any(searcher.doc_freq(field, stems[0]) for field in FIELDS):
                 return 0
             schema = self._index.schema
+            most = max(searcher.doc_freq(field, stems[0]) for field in FIELDS)
+            if condition is None and most > COMMON:
+                return int(most)
             within = [(Occur.Should, Query.term_query(schema, field, stems[0], "freq")) for field in FIELDS]
             asked = [(Occur.Must, Query.boolean_query(within))]
             asked += [] if condition is None else [(Occur.Must, condition)]
@@ -142,22 +164,22 @@ class Lexical:
             ]))
             for word in dict.fromkeys(wanted)
         ]  # fmt: skip
-        searcher, condition = self._among(allowed)
-        if condition is not None:
-            conditions.append((Occur.Must, condition))
+        searcher, beyond = self._among(allowed)
         hits = searcher.search(Query.boolean_query(conditions), limit=max(1, len(self)), count=False).hits
-        return sorted(int(number) for number in searcher.fast_field_values("id", [address for _, address in hits]))
+        found = sorted(int(number) for number in searcher.fast_field_values("id", [address for _, address in hits]))
+        if beyond is None:
+            return found
+        return [number for number, here in zip(found, id_sets.within(found, beyond), strict=True) if here]
 
-    def _among(self, allowed: Collection[int] | None) -> tuple[Any, Query | None]:
-        """What to search, and a condition where it holds more than is allowed."""
+    def _among(self, allowed: Collection[int] | None) -> tuple[Any, Ids | None]:
+        """What to search, and the allowed ids where it holds others too."""
         if allowed is None:
             return self._index.searcher(), None
-        ids = np.unique(np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64))
-        ids = ids[ids > 0]  # 0 is the stamp
+        ids = id_sets.ascending(allowed)
         view = self._views.of(ids)
-        return (view, None) if view is not None else (self._index.searcher(), _filter(self._index.schema, ids))
+        return (view, None) if view is not None else (self._index.searcher(), ids)
 
-    def _put_into(self, index: Any, ids: npt.NDArray[np.int64]) -> None:
+    def _put_into(self, index: Any, ids: Ids) -> None:
         """Add these passages to a view."""
         writer = index.writer(heap_size=VIEW_HEAP, num_threads=1)
         for start in range(0, len(ids), AT_ONCE):
@@ -341,26 +363,4 @@ def _document(passage: Passage) -> tantivy.Document:
 
 @lru_cache(maxsize=64)  # a document's passages come together
 def _name(document: str) -> str:
-    return str(PurePosixPath(document).with_suffix(""))
-
-
-def _filter(schema: Any, ids: npt.NDArray[np.int64]) -> Query:
-    """The ids, ascending, as a condition that adds nothing to the score.
-
-    Documents get their ids in one go, so most filters are a few ranges; a set of a million single ids would be slow.
-    """
-    ranges = _ranges(ids)
-    if len(ranges) > MOST_RANGES or not ranges:
-        return Query.const_score_query(Query.term_set_query(schema, "id", ids.tolist()), 0.0)
-    kind = tantivy.FieldType.Unsigned
-    within = [(Occur.Should, Query.range_query(schema, "id", kind, first, last)) for first, last in ranges]
-    return Query.const_score_query(Query.boolean_query(within), 0.0)
-
-
-def _ranges(ids: npt.NDArray[np.int64]) -> Sequence[tuple[int, int]]:
-    """Ascending ids as (first, last) of stretches without a gap."""
-    if not len(ids):
-        return []
-    cuts = np.flatnonzero(np.diff(ids) > 1)
-    firsts, lasts = np.append(0, cuts + 1), np.append(cuts, len(ids) - 1)
-    return [(int(ids[first]), int(ids[last])) for first, last in zip(firsts, lasts, strict=True)]
+    return splitext(document)[0]

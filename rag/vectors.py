@@ -257,16 +257,15 @@ class Vectors:
             self._hide(ids.tolist())
             self._delta.add_with_ids(rows, ids)
             self._highest = max(self._highest, int(ids.max()))
-            self._masks.clear()
 
     def _hide(self, ids: Iterable[int]) -> None:
         wanted = np.unique(np.fromiter(ids, dtype=np.int64))
         if not len(wanted):
             return
+        self._masks.clear()
         if self._base_count:
             places = np.searchsorted(self._base_ids, wanted).clip(max=self._base_count - 1)
             self._hidden.update(wanted[self._base_ids[places] == wanted].tolist())
-            self._masks.clear()
         if self._delta.ntotal:
             self._delta.remove_ids(faiss.IDSelectorBatch(wanted))
 
@@ -278,9 +277,8 @@ class Vectors:
         if allowed is None and not hidden:
             return None
         key = (id(allowed), hidden is None)
-        kept, made = self._masks.get(key, (None, None))
-        if made is not None and kept is allowed:  # an id may have been given to another object meanwhile
-            return made
+        if key in self._masks:
+            return self._masks[key][1]
         may = np.full(self._highest + 1, allowed is None)
         if allowed is not None:
             ids = np.asarray(allowed if isinstance(allowed, np.ndarray) else list(allowed), dtype=np.int64)
@@ -291,7 +289,7 @@ class Vectors:
         if allowed is None or (isinstance(allowed, np.ndarray) and not allowed.flags.writeable):
             while len(self._masks) >= 2 * MASKS:
                 del self._masks[next(iter(self._masks))]
-            self._masks[key] = (allowed, made)
+            self._masks[key] = (allowed, made)  # the array stays alive, so its id is its own
         return made
 
     def _built(self) -> tuple[Any, Ids]:

@@ -19,7 +19,7 @@ OURS = RAG + TRAINER + DOORS
 # Lowest first. A module imports from its own layer and the ones below; a door only from the library and the nouns.
 LAYERS = [
     {"", "types", "moments", "judgement", "errors", "files", "config"},
-    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "lexical", "access", "audit", "versions",
+    {"catalogue", "schema", "commit", "lock", "parts", "vectors", "vector_file", "vector_index", "id_sets", "lexical", "access", "audit", "versions",
      "leashed", "language", "stoppable", "detached", "views", "accounts"},
     {
         "discover", "load", "parse", "clean", "chunk", "units", "embed", "embed_int8", "embed_graph", "tuned", "retrieve", "spelling", "rerank", "memory", "followup",

@@ -304,6 +304,20 @@ def test_saving_writes_a_small_index_and_leaves_nothing_beside_it(tmp_path: Path
 # --- only tantivy -----------------------------------------------------------------------------------------------------
 
 
+def test_a_filter_too_large_for_a_view_gives_the_best_of_what_it_allows(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.views.MOST", 0)
+    put(catalogue, "many.md", *(f"Annual leave, clause {'of leave ' * (n % 9)}number {n}." for n in range(300)))
+    store, words = open_lexical(catalogue), "annual leave clause"
+    allowed = [*range(290, 306), 2]  # sixteen in one stretch, so that a longer list is needed than their share tells
+    best = [row for row in store.search(words, 400) if row.passage in allowed]
+    assert store.search(words, 12, allowed) == best[:12]
+    assert store.search(words, 400, allowed) == best
+    assert store.every("annual leave", allowed) == sorted(allowed)
+    assert store.counting(allowed)("clause") == 16
+
+
 def test_words_are_compared_by_their_stems_without_case_and_accents(catalogue: Catalogue) -> None:
     put(catalogue, "cafe.md", "Résumés are REVIEWED weekly.")
     assert ids(open_lexical(catalogue), "resume reviewing")[0] == 6
