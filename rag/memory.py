@@ -3,6 +3,8 @@
 Takes   the catalogue, and whose conversations: nobody sees another person's.
 Gives   `Conversation`s; a turn is {"question", "standalone", "answer", "at"} where `answer` is the object of the
         command line's JSON. `history()` is what `answer.answer` wants to know; `standalone` is in followup.py.
+Rights  an answer that quotes what its asker may no longer read is not shown again, found by a search, exported or taken
+        as history: only that it was given.
 Refuses unknown ids and other people's alike: NotFound.
 """
 
@@ -12,6 +14,7 @@ import json
 import uuid
 from typing import Any
 
+from rag.access import may_read_version
 from rag.catalogue import Catalogue, now
 from rag.errors import NotFound, SettingsError
 from rag.followup import standalone
@@ -21,6 +24,8 @@ __all__ = [
     "append", "conversation", "conversations", "create", "delete", "export", "history", "rename", "standalone",
 ]  # fmt: skip
 
+CLOSED = "This answer quotes what you may no longer read."
+KEPT = ("confidence", "answer_id", "model", "index_generation", "timings_ms", "question")  # of such an answer
 TITLE = 80  # characters; a longer first question is cut between words
 
 
@@ -43,17 +48,19 @@ def conversations(catalogue: Catalogue, *, person: str = LOCAL_OWNER, search: st
 
     Every word of `search` must occur somewhere in the conversation; capitals do not matter.
     """
-    said = (
-        "select group_concat(t.question || ' ' || json_extract(t.answer_json, '$.answer'), ' ') from turns t"
-        " where t.conversation_id = c.id"
-    )
     rows = catalogue.db.execute(
-        f"select c.id, c.title, c.person, c.updated_at, c.title || ' ' || coalesce(({said}), '')"  # noqa: S608 constants
-        " from conversations c where c.person = ? order by c.updated_at desc, c.rowid desc",
+        "select id, title, person, updated_at from conversations where person = ? order by updated_at desc, rowid desc",
         (person,),
-    )
+    ).fetchall()
     words = (search or "").casefold().split()
-    return [Conversation(*row[:4]) for row in rows if all(word in row[4].casefold() for word in words)]
+    return [Conversation(*row) for row in rows if not words or _holds(catalogue, row, words)]
+
+
+def _holds(catalogue: Catalogue, row: tuple[str, str, str, str], words: list[str]) -> bool:
+    """Does each of these words occur in the conversation, as its person may see it?"""
+    turns = conversation(catalogue, row[0], person=row[2]).turns
+    said = " ".join([row[1], *(f"{turn['question']} {turn['answer']['answer']}" for turn in turns)]).casefold()
+    return all(word in said for word in words)
 
 
 def conversation(catalogue: Catalogue, identity: str, *, person: str = LOCAL_OWNER) -> Conversation:
@@ -68,16 +75,28 @@ def conversation(catalogue: Catalogue, identity: str, *, person: str = LOCAL_OWN
         (identity,),
     )
     title, updated_at = row[1], row[3]
+    shown = [(question, alone, _as_now(catalogue, person, answer), at) for question, alone, answer, at in turns]
+    closed = any(answer["answer"] == CLOSED for _, _, answer, _ in shown)  # then a follow-up may repeat its words
     return Conversation(
         identity,
         title,
         person,
         updated_at,
         turns=tuple(
-            {"question": question, "standalone": alone, "answer": json.loads(answer), "at": at}
-            for question, alone, answer, at in turns
+            {"question": question, "standalone": question if closed else alone, "answer": answer, "at": at}
+            for question, alone, answer, at in shown
         ),
     )
+
+
+def _as_now(catalogue: Catalogue, person: str, stored: str) -> dict[str, Any]:
+    """An answer as its person may see it with the rights they have now."""
+    answer: dict[str, Any] = json.loads(stored)
+    places = (*answer.get("citations", ()), *answer.get("nearest", ()))
+    if all(may_read_version(catalogue, person, place["document"], place["version"]) for place in places):
+        return answer
+    kept = {name: answer[name] for name in KEPT if name in answer}
+    return {**kept, "answer": CLOSED, "abstained": True, "citations": [], "nearest": [], "reason": None}
 
 
 def append(catalogue: Catalogue, identity: str, answer: Answer, *, person: str = LOCAL_OWNER) -> None:

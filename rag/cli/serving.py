@@ -225,8 +225,9 @@ def _accounts(settings: Settings, address: str) -> bool:
 def _refuse_strangers(address: str) -> None:
     if address not in LOCAL:
         raise SettingsError(
-            f"--address {address}: this library has no accounts, so everybody who reaches the server would be its "
-            "owner. Leave --address out, or make an account (rag user add NAME) and tokens (rag user token make NAME)"
+            f"--address {address}: without accounts everybody who reaches the server would be its owner, so it serves "
+            "this machine only. Leave --address out, or make an account (rag user add NAME) and tokens for programs "
+            "(rag user token make NAME)"
         )
 
 

@@ -166,6 +166,23 @@ def test_an_answer_of_somebody_else_is_not_found_by_a_reader(library: Library) -
     assert library.for_person("rita").answered(given.answer_id)
 
 
+def test_an_answer_that_was_given_is_shown_no_more_where_its_document_was_closed_since(library: Library) -> None:
+    bob = library.for_person("bob")
+    kept = bob.new_conversation()
+    given = bob.ask("What is the salary of a clerk?")
+    assert "3000" in given.text
+    bob.append(kept.id, given)
+    assert "3000" in bob.export_conversation(kept.id)
+    assert len(bob.conversations(search="3000")) == 1
+    library.take_out_of_group("hr", "bob")
+    assert "3000" not in str(bob.conversation(kept.id))
+    assert "3000" not in bob.export_conversation(kept.id)
+    assert bob.conversations(search="3000") == []
+    assert len(bob.conversations(search="salary")) == 1  # the question is bob's own
+    with pytest.raises(NotFound):
+        bob.answered(given.answer_id)
+
+
 def test_writing_needs_a_right_to_the_collection(library: Library) -> None:
     bob = library.for_person("bob")
     with pytest.raises(NotAllowed, match="may not add or remove documents in hr"):
