@@ -14,8 +14,7 @@ import rag
 from rag.config import Settings
 from rag.library import Library
 from rag.parts import Parts
-from rag.retrieve import fuse, retrieve, spread, without_copies
-from rag.spelling import respelled
+from rag.retrieve import Scores, fuse, rank, retrieve, spread, without_copies
 from rag.types import Hit, Passage
 
 scored = st.dictionaries(st.integers(1, 30), st.floats(-100, 100), max_size=20)
@@ -44,6 +43,16 @@ def test_where_one_store_finds_nothing_the_other_counts_alone() -> None:
     assert fuse({}, {}, weight=0.5) == []
 
 
+def test_the_question_leans_towards_the_best_three() -> None:
+    rows = {1: [1, 0], 2: [1, 0], 3: [1, 0], 4: [0.8, 0.6], 5: [0, 1]}
+    vectors = {number: np.array(row, dtype=np.float32) for number, row in rows.items()}
+    near = {1: 0.9, 2: 0.89, 3: 0.88, 4: 0.5, 5: 0.51}  # 4 is like the best three, 5 is not
+    assert [row.passage for row in fuse(near, {}, weight=1.0)] == [1, 2, 3, 5, 4]
+    assert [row.passage for row in rank(Scores(near, {}, vectors), weight=1.0)] == [1, 2, 3, 4, 5]
+    few = {number: vectors[number] for number in (1, 2)}
+    assert rank(Scores(near, {}, few), weight=1.0) == fuse(near, {}, weight=1.0)
+
+
 @given(scored, scored, st.floats(0, 1))
 def test_fused_scores_lie_between_0_and_1_each_passage_once_best_first(
     near: dict[int, float], same: dict[int, float], weight: float
@@ -69,6 +78,9 @@ def parts(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
         secret = folder / "secret.md"
         secret.write_text("# Merger\n\nThe merger with Blue Sky Hotels is announced in May.\n", "utf-8")
         library.add([secret], collection="board", access=["ann"])
+        for number in range(4030, 4034):
+            text = f"# Error E-{number}\n\nRestart pump {number - 4000}.\n".encode()
+            library.add_bytes(f"e{number}.md", text, collection="codes")
         yield _parts(library)
 
 
@@ -98,9 +110,15 @@ def test_a_misspelt_word_finds_what_was_meant(parts: Parts) -> None:
 
 
 def test_a_misspelt_word_is_never_corrected_by_what_one_may_not_read(parts: Parts) -> None:
-    assert parts.lexical.counting(parts.catalogue.readable("ann", None))("merger") == 1
-    assert parts.lexical.counting(parts.catalogue.readable("bob", None))("merger") == 0
-    assert respelled("the mergre", parts.lexical.counting(parts.catalogue.readable("bob", None))) == "the mergre"
+    ann, bob = (parts.lexical.counting(parts.catalogue.readable(person, None)) for person in ("ann", "bob"))
+    assert (ann("merger"), bob("merger")) == (1, 0)
+    assert retrieve("the megrer", parts=parts, person="ann")[0].document == "secret.md"
+    assert "secret.md" not in {hit.document for hit in retrieve("the megrer", parts=parts, person="bob")}
+
+
+def test_codes_and_numbers_are_found_as_they_are_written(parts: Parts) -> None:
+    assert retrieve("What does E-4032 mean?", parts=parts)[0].document == "e4032.md"
+    assert retrieve("pump 33", parts=parts)[0].document == "e4033.md"
 
 
 def test_nobody_finds_what_they_may_not_read(parts: Parts) -> None:
