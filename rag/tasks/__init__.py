@@ -33,4 +33,7 @@ def perform(task: Task, desk: Desk) -> Made | None:
     """Do the task. None: nothing could be made of the documents, so the question is answered like any other."""
     if task.kind == "cannot":
         return Made(reason=task.reason)
-    return _DOING[task.kind](task, desk)
+    made = _DOING[task.kind](task, desk)
+    if made is None and task.kind == "count":  # no documents are called so: perhaps a list of such stands in one
+        return listing(Task("list", f"{task.unit} of {task.about}"), desk)
+    return made

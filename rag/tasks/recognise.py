@@ -31,14 +31,15 @@ _DOCUMENTS = (
 )
 _UNIT = rf"(?P<unit>(?:[\w-]+ ){{0,2}}?{_DOCUMENTS})"
 _MENTIONS = (
-    r"(?:(?:that |which |do |does |there )*(?:also )?(?:mention|mentions|mentioning|talk about|talks about|refer to|"
+    r"(?:(?:that |which |do |does |there )*(?P<without>(?:not|never|don['’]t|doesn['’]t) )?(?:also )?"
+    r"(?:mention|mentions|mentioning|talk about|talks about|refer to|"
     r"refers to|contain|contains|containing|deal with|deals with|discuss|discusses|speak of|cover|covers|"
     r"are about|is about|about|say (?:something|anything) (?:about|on)|name|names|use|uses|include|includes)\b"
     r"(?: the (?:word|words|term|phrase|name|expression))?|on\b)"
 )
 _ASKS_LIST = r"(?:list|enumerate|show|show me|give me|give me a list of|find|name|tell me)"
 _MENTIONED = re.compile(
-    rf"^(?:how many |(?:which|what) |{_ASKS_LIST} )(?:all |every |each |of |the |other )*"
+    rf"^(?:how many |count |(?:which|what) |{_ASKS_LIST} )(?:all |every |each |of |the |other )*"
     rf"{_UNIT} (?:are there |is there |do we have )?{_MENTIONS} (?P<subject>.+)$",
     re.I,
 )
@@ -53,6 +54,18 @@ _CATALOGUE = re.compile(
     r"(?: there are| you (?:have|know))?)$",
     re.I,
 )
+_SAID = re.compile(
+    rf"^(?:how many |count |(?:which|what) |{_ASKS_LIST} )(?:all |every |each |of |the |other )*{_UNIT} "
+    r"(?:(?:that |which )?(?:are|is|were|was|have been|has been) )?"
+    r"(?P<said>owned|written|signed|issued|published|approved|reviewed|valid|dated|effective) "
+    r"(?:by|from|since|until|till|on|as of|in)? ?(?P<subject>.+)$",
+    re.I,
+)
+_OF_SOMEBODY = re.compile(
+    rf"^(?i:(?:how many |count |(?:which|what) |{_ASKS_LIST} )(?:all |every |each |of |the |other )*{_UNIT} "
+    r"(?:(?:are|is) there |do we have |there are )?(?:of|from|in|by) )(?P<about>.*[A-Z].*)$"  # of whom: a name
+)
+_AT_ALL = re.compile(r" (?:do (?:we|you) have|are there|there are|at all|in total)$", re.I)
 _LIST = re.compile(
     r"^(?:(?:list|enumerate) (?:me )?|name (?=(?:all|every|each|the)\b)"
     r"|(?:give|show|make|get|send) (?:me |us )?(?:a |the )?"
@@ -137,10 +150,17 @@ def _counting(asked: str) -> Task | None:
     found = _CATALOGUE.match(asked)
     if found:
         return Task("count", unit=(found["unit"] or found["unit2"]).lower())
-    found = _MENTIONED.match(asked) or _TIMES.match(asked)
+    asked = _AT_ALL.sub("", asked)
+    found = _MENTIONED.match(asked) or _SAID.match(asked) or _TIMES.match(asked)
     if not found or not bare(found["subject"]):
-        return None
-    return Task("count", bare(found["subject"]), unit=(found["unit"] or "documents").lower())
+        found = _OF_SOMEBODY.match(asked)
+        return Task("count", unit=found["unit"].lower(), about=bare(found["about"])) if found else None
+    named, unit = found.groupdict(), (found["unit"] or "documents").lower()
+    both = re.match(r"both (?P<a>.+?) and (?P<b>.+)$", found["subject"], re.I)
+    return Task(
+        "count", bare(both["a"] if both else found["subject"]), bare(both["b"]) if both else "", unit=unit,
+        without=bool(named.get("without")), said=(named.get("said") or "").lower(),
+    )  # fmt: skip
 
 
 def _listing(asked: str) -> Task | None:

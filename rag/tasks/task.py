@@ -20,8 +20,10 @@ class Task:
 
     kind: Kind
     subject: str = ""  # what is listed, summarised, defined; the first of two that are compared
-    other: str = ""  # the second of two that are compared
-    about: str = ""  # in which respect two are compared
+    other: str = ""  # the second of two that are compared, or that must both be mentioned
+    about: str = ""  # in which respect two are compared; of what documents are ("policies of the Berlin office")
+    without: bool = False  # those are counted that do not mention it
+    said: str = ""  # a word that must stand in the same sentence: the "owned" of "owned by the legal team"
     unit: str = ""  # what is counted: documents, policies, pages
     most: int = 0  # sentences or points asked for; 0: as many as the task has by default
     reason: str = ""  # of `cannot`: why not, and what can be asked instead

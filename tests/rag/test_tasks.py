@@ -132,6 +132,10 @@ def asked(library: Library, question: str, **how: str) -> Answer:
         ("How many documents mention DriveLog?", Task("count", "DriveLog", unit="documents")),
         ("Please list all policies that mention remote work.", Task("count", "remote work", unit="policies")),
         ("Where is the badge mentioned?", Task("count", "badge", unit="documents")),
+        ("Which guides don't mention leave?", Task("count", "leave", unit="guides", without=True)),
+        ("Count the documents that mention both mail and post.", Task("count", "mail", "post", unit="documents")),
+        ("List every memo owned by the legal team.", Task("count", "legal team", unit="memo", said="owned")),
+        ("Which policies of the Berlin office do we have?", Task("count", unit="policies", about="Berlin office")),
         ("List all countries that staff may not work from.", Task("list", "countries that staff may not work from")),
         ("Compare Gale with Storm for support", Task("compare", "Gale", "Storm", "support")),
         ("Compare the plans Gale and Storm.", Task("compare", "Gale", "Storm")),
@@ -159,6 +163,8 @@ def test_a_plain_request_is_recognised_with_its_subject(question: str, task: Tas
         "How can I get a handbook page translated into Spanish?",
         "What does it mean that my request is pending?",
         "How is the half hour divided?",
+        "How many documents are required for a visa?",
+        "Which policy is the newest of all?",
         "May I write an e-mail to a customer?",
     ],
 )
@@ -215,6 +221,42 @@ def test_a_mention_is_the_word_itself_in_singular_or_plural(library: Library) ->
     desk = Desk(parts, parts.reader, [])
     said = [[text[slice(*place)] for place in desk.mentions(term, text)] for term in ("compiler", "policy", "IT")]
     assert said == [["compiler", "compilers"], ["policies", "policy"], ["IT"]]
+
+
+def test_documents_that_do_not_mention_something_are_counted_and_cited_too(library: Library) -> None:
+    answer = asked(library, "How many documents do not mention the zephyr report?")
+    assert answer.text.startswith(f"6 documents of {MANY + 7} do not mention “zephyr report”.")
+    assert sorted(cited.document for cited in answer.citations) == [
+        "badge.md", "glossary.md", "guide.md", "memo.md", "plans.md", "policy.md"
+    ]  # fmt: skip
+
+
+def test_documents_that_mention_two_things_are_cited_for_both(library: Library) -> None:
+    answer = asked(library, "Which documents mention both equipment and euros?")
+    assert answer.text.startswith(f"2 documents of {MANY + 7} mention both “equipment” and “euros”.")
+    assert [cited.document for cited in answer.citations] == ["memo.md", "memo.md", "policy.md", "policy.md"]
+    one = asked(library, "Which documents mention both the gatehouse and euros?")
+    assert one.reason == f"None of {MANY + 7} documents mentions both: 1 mention “gatehouse”, 3 “euros”."
+
+
+def test_a_word_of_the_same_stem_in_the_same_sentence_counts(tmp_path: Path) -> None:
+    with small_library(tmp_path / "index") as opened:
+        opened.add_bytes("a.md", b"# Badges\n\nThe owner of this document is the legal team.\n")
+        opened.add_bytes("b.md", b"# Masts\n\nThe legal team is asked. The owner is the crew.\n")
+        answer = asked(opened, "How many documents are owned by the legal team?")
+        assert answer.text.startswith("1 document of 2 mentions “owned” and “legal team” in one sentence")
+        assert [cited.document for cited in answer.citations] == ["a.md"]
+
+
+def test_documents_of_a_place_are_those_called_or_filed_so(tmp_path: Path) -> None:
+    with small_library(tmp_path / "index") as opened:
+        for place in ("oslo", "lyon"):
+            for name in ("leave", "parking"):
+                text = f"# {name} policy\n\nAsk the office.\n"
+                opened.add_bytes(f"{place}/{name}.md", text.encode())
+        answer = asked(opened, "List all policies of the Oslo office.")
+        assert answer.text.startswith("2 documents of 4 called policies are of Oslo.")
+        assert sorted(cited.document for cited in answer.citations) == ["oslo/leave.md", "oslo/parking.md"]
 
 
 def test_documents_of_a_kind_are_those_called_so(library: Library) -> None:
