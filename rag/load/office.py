@@ -2,8 +2,8 @@
 
 Takes   a path (.docx).
 Gives   one Page without a number (a Word file has none until it is printed): headings by style or outline level, lists
-        with the numbers that Word shows, tables a line a row, text boxes, footnotes. Deleted text of tracked changes,
-        comments, headers, footers and tables of contents stay out.
+        with the numbers that Word shows, tables a line a row, text boxes, footnotes, what is said of pictures, the
+        numbers of charts. Deleted text of tracked changes, comments, headers, footers and tables of contents stay out.
 Refuses damaged and protected files (LoadError).
 """
 
@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import need
-from rag.load import rows
+from rag.load import pictures, rows
 from rag.load.html import plain
 from rag.load.numbering import Numbering
 from rag.types import Page
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}docPr"
+_CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _SKIPPED = frozenset(
     (f"{W}del", f"{W}moveFrom", f"{W}instrText", f"{W}rPr", f"{W}pPr", f"{W}sectPr", f"{_CHOICE}Fallback")
@@ -44,6 +47,8 @@ class _Document:
 
     def __init__(self, document: Any) -> None:
         self.body = document.element.body
+        self.part = document.part
+        self.drawn: list[str] = []  # what is said of the pictures of the paragraph that is being read
         self.styles = _styles(document)
         self.numbering = Numbering(_part(document, "/numbering"))
         notes = _part(document, "/footnotes")
@@ -107,7 +112,17 @@ class _Document:
                 found.append(("", text))
         for box in boxes:
             found.extend(("", block) for block in self.blocks(box))
+        found.extend(("", block) for block in self.drawn if block)
+        self.drawn = []
         return found
+
+    def chart(self, reference: Any) -> list[str]:
+        """The numbers of a chart, which stand in a part of their own."""
+        part = self.part.rels.get(reference.get(_RELATION))
+        if part is None or part.is_external:
+            return []
+        parse = need("docx.oxml", extra="formats", task="Reading .docx").parse_xml
+        return pictures.chart(parse(part.target_part.blob))
 
     def words(self, paragraph: Any) -> tuple[str, list[Any]]:
         """The text of a paragraph as it reads, and the text boxes inside it."""
@@ -131,6 +146,11 @@ class _Document:
                 pieces.append(f" [{self.used.index(node.get(f'{W}id')) + 1}]")
             elif tag == f"{W}txbxContent":
                 boxes.append(node)
+            elif tag == _DRAWN:
+                if shown := pictures.described(node.get("descr")):
+                    self.drawn.append(shown)
+            elif tag == _CHART:
+                self.drawn.append("\n".join(self.chart(node)))
             elif tag not in _SKIPPED and isinstance(tag, str):
                 todo.extend(reversed(node))
         return "".join(pieces), boxes

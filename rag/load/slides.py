@@ -2,7 +2,7 @@
 
 Takes   a path (.pptx).
 Gives   one Page a slide, numbered as in the program: the title as a heading, text from top to bottom, lists, tables,
-        the numbers of charts, and the speaker's notes at the end.
+        the numbers of charts, what is said of pictures, and the speaker's notes at the end.
 Refuses damaged and protected files (LoadError). A shape that its library cannot read is noted, the slide stays.
 """
 
@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import need
-from rag.load import limits, rows
+from rag.load import limits, pictures, rows
 from rag.load.html import plain
 from rag.types import Page
-
-_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 
 
 def pages(path: Path) -> Iterator[Page]:
@@ -70,7 +68,10 @@ def _shape(shape: Any) -> list[str]:
     if getattr(shape, "has_table", False):
         return ["\n".join(rows.lines(_grid(shape.table), header=rows.FIRST if shape.table.first_row else 0))]
     if getattr(shape, "has_chart", False):
-        return _chart(shape.chart)
+        return ["\n".join(pictures.chart(shape.chart._chartSpace))]
+    if str(shape._element.tag).endswith("}pic"):
+        properties = next((node for node in shape._element.iter() if str(node.tag).endswith("}cNvPr")), None)
+        return [pictures.described(None if properties is None else properties.get("descr"))]
     if not shape.has_text_frame:
         return []
     kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
@@ -113,23 +114,3 @@ def _paragraphs(paragraphs: Any, *, bulleted: bool) -> list[str]:
 def _marked(paragraph: Any, *tags: str) -> bool:
     properties = paragraph._p.pPr
     return properties is not None and any(child.tag.rpartition("}")[2] in tags for child in properties)
-
-
-def _chart(chart: Any) -> list[str]:
-    """A chart's numbers as a table: a row a category, a column a series."""
-    caption = [chart.chart_title.text_frame.text] if chart.has_title and chart.chart_title.has_text_frame else []
-    categories: list[str] = []
-    series: list[tuple[str, list[str]]] = []
-    for one in chart._chartSpace.iter(f"{_C}ser"):  # the library knows no three-dimensional plots; the XML is the same
-        name = " ".join(text.text or "" for text in one.iterfind(f"{_C}tx//{_C}v"))
-        categories = categories or [text.text or "" for text in one.iterfind(f"{_C}cat//{_C}v")]
-        series.append((name, [text.text or "" for text in one.iterfind(f"{_C}val//{_C}v")]))
-    if not series:
-        return caption
-    count = max(len(values) for _, values in series)
-    table = [["", *(name for name, _ in series)]]
-    for index in range(count):
-        table.append(
-            [values[index] if index < len(values) else "" for values in (categories, *(row for _, row in series))]
-        )
-    return ["\n".join([*caption, *rows.lines(table, header=1)])]

@@ -88,3 +88,34 @@ def test_a_title_and_groups_above_the_header_of_a_delimited_file(tmp_path: Path)
     assert text_of(tmp_path / "a.csv").splitlines() == [
         "Sales by region", "Region: North | 2025 Sales: 10 | 2025 Cost: 7",
     ]  # fmt: skip
+
+
+def test_pictures_with_a_description_and_charts_are_listed_where_they_stand(tmp_path: Path) -> None:
+    docx, pptx = pytest.importorskip("docx"), pytest.importorskip("pptx")
+    from PIL import Image
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "p.png")
+    document = docx.Document()
+    document.add_paragraph("Above.")
+    document.add_picture(str(tmp_path / "p.png"))._inline.docPr.set("descr", "The shed, seen from the gate")
+    document.add_picture(str(tmp_path / "p.png"))  # nobody has described it
+    document.add_paragraph("Below.")
+    document.save(tmp_path / "a.docx")
+    assert text_of(tmp_path / "a.docx") == "Above.\n\nPicture: The shed, seen from the gate\n\nBelow."
+
+    deck = pptx.Presentation()
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    data = CategoryChartData()
+    data.categories = ["2025", "2026"]
+    data.add_series("Bikes", (12, 9))
+    chart = shapes.add_chart(XL_CHART_TYPE.LINE, 0, 0, 3_000_000, 3_000_000, data).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Bikes in the shed"
+    deck.save(tmp_path / "a.pptx")
+    assert text_of(tmp_path / "a.pptx").splitlines() == [
+        "Chart: Bikes in the shed",
+        "2025 | Bikes: 12",
+        "2026 | Bikes: 9",
+    ]
