@@ -40,6 +40,7 @@ IDLE_S = 0.5  # seconds without a file that is ready to be embedded
 AHEAD = 64  # files being read before the first of them is embedded
 PLAIN = frozenset({".md", ".txt", ".rst", ".csv", ".tsv", ".json", ".log"})  # read by our own code: no child for a few
 FEW = 8
+FIRST = 64  # passages of the first group: embedding begins while most files are still being read
 ERASED_AT_ONCE = 20_000  # passages: up to here removing also rewrites both copies (at most a second)
 
 Vectors = dict[str, npt.NDArray[np.float32]]
@@ -258,12 +259,13 @@ def _groups(files: Iterator[_Read | None]) -> Iterator[list[_Read]]:
     While a slow file is being read, what came before it is not kept waiting.
     """
     group: list[_Read] = []
+    enough = min(FIRST, GROUP)
     for read in files:
         if read is not None:
             group.append(read)
-        if group and (read is None or sum(len(one.parsed.chunks) for one in group) >= GROUP):
+        if group and (read is None or sum(len(one.parsed.chunks) for one in group) >= enough):
             yield group
-            group = []
+            group, enough = [], GROUP
     if group:
         yield group
 

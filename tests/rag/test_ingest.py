@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -219,6 +221,12 @@ def test_progress_counts_files_and_ends_with_all_of_them(parts: Parts, folder: P
     assert (told[-1].done, told[-1].total, told[-1].seconds_left) == (3, 3, 0)
     assert told[-1].passages == 4
     assert told[-1].passages_per_second > 0
+
+
+def test_embedding_begins_with_few_passages_and_goes_on_with_many() -> None:
+    read = cast(Any, SimpleNamespace(parsed=SimpleNamespace(chunks=range(40))))
+    sizes = [sum(len(one.parsed.chunks) for one in group) for group in ingest._groups(iter([read] * 20))]
+    assert sizes == [80, 280, 280, 160]
 
 
 def test_an_interruption_keeps_what_was_committed(parts: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
