@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     index: Path = Path("indexes/default")  # the library's folder
     model: Path = Field(default_factory=lambda: shipped("models/base"))  # the folder of the model that reads
     strictness: Strictness | float | WrongShare = "normal"  # 0..1: the least confidence; "10%": at most so many wrong
-    fusion_weight: float = Field(default=0.65, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
+    fusion_weight: float = Field(default=0.7, ge=0, le=1)  # share of meaning (vectors); the rest goes to the words
     embedder: str = "all-MiniLM-L6-v2"  # or that name with "-int8" (extra fast), or a model of sentence-transformers
     query_side: Path | None = None  # what embeds questions; None: MODEL/query where there is one; "none": the embedder
     sound_model: Path | None = None  # folder of the speech model that reads recordings; None: they are not read

@@ -31,7 +31,7 @@ from rag.types import Hit, Scored
 
 DEPTH = 60  # rows asked of each store: deep enough that near copies do not use up the list
 LEADERS = 3  # passages towards which the question leans
-LEAN = 0.2  # how much of their mean is added to the question
+LEAN = 0.3  # how much of their mean is added to the question
 LOOKED_AT = 5  # passages that are looked through for a word letter by letter
 
 Column = npt.NDArray[np.float64]

@@ -113,6 +113,6 @@ def test_a_changed_copy_is_checked_and_leaves_the_first_alone() -> None:
     first = Settings()
     assert first.but(fusion_weight=0.9).fusion_weight == 0.9
     assert first.but(trunk="models/12m").but(trunk="").trunk is None
-    assert first.fusion_weight == 0.65
+    assert first.fusion_weight == 0.7
     with pytest.raises(SettingsError):
         first.but(fusion_weight=9)
