@@ -48,7 +48,17 @@ def results() -> str:
     """Everything measured, as Markdown."""
     parts = [
         part
-        for part in (answers(), speed(), calibration(), reader(), documents(), ingestion(), beside_peers(), training())
+        for part in (
+            answers(),
+            speed(),
+            calibration(),
+            reader(),
+            documents(),
+            ingestion(),
+            beside_peers(),
+            searching(),
+            training(),
+        )
         if part
     ]
     return "\n".join(parts)
@@ -177,6 +187,21 @@ def beside_peers() -> str:
         f"four peers ({found['best_peer']}) and {found['ratio_fast']:.1f} times with `[fast]`; nDCG@10 of the vectors "
         f"differs by {found['ndcg_difference']:+.4f} and {found['ndcg_difference_fast']:+.4f}. Median of three rounds: "
         f"{told}. {source(found)}\n"
+    )
+
+
+def searching() -> str:
+    """Searches in large libraries."""
+    found = read("query")
+    if not found:
+        return ""
+    whole = found["1m"]["against_exact"]["whole"]
+    return (
+        f"Searching by words and meaning, the question's embedding included: 95% within {found['p95_ms_100k']} ms in "
+        f"100,000 passages and {found['p95_ms_1m']} ms in a million (most with noisy copies of real vectors), which "
+        f"is reopened in {found['reopen_s_1m']} s; of the ten nearest vectors {whole['recall_at_10']:.1%} are found. One "
+        f"changed document among 10,000 takes {found['change_s_10k']} s, and memory grows by "
+        f"{found['memory_growth_mb']} MB in {found['100k']['searches']} searches. {source(found)}\n"
     )
 
 
