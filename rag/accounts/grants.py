@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag import access
 from rag.accounts import people
 from rag.accounts.rights import GROUP, WRITES
 from rag.audit import Audit
@@ -60,7 +61,7 @@ def open_to_all(catalogue: Catalogue, collection: str, *, by: str | None = None)
 
 def may_write(catalogue: Catalogue, person: str | None, collection: str) -> bool:
     """May this person add and remove documents of a collection?"""
-    if people.reads_everything(catalogue, person):
+    if access.reads_everything(catalogue, person):
         return True
     asked = {"person": person, "collection": collection}
     return catalogue.db.execute(WRITES, asked).fetchone() is not None
@@ -68,7 +69,7 @@ def may_write(catalogue: Catalogue, person: str | None, collection: str) -> bool
 
 def writable(catalogue: Catalogue, person: str | None) -> list[str] | None:
     """The collections that this person may change; None: all there are or will be."""
-    if people.reads_everything(catalogue, person):
+    if access.reads_everything(catalogue, person):
         return None
     return [name for name in listed(catalogue) if may_write(catalogue, person, name)]
 

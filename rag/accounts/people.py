@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from rag.accounts.rights import EVERYTHING
 from rag.audit import Audit
 from rag.catalogue import Catalogue, now
 from rag.errors import NotFound, SettingsError
@@ -67,11 +66,6 @@ def known_as(catalogue: Catalogue, identity: str) -> Person | None:
     where = "where p.identity = ? and p.active = 1"
     row = catalogue.db.execute(_SELECT + where, (identity.strip().lower(),)).fetchone()
     return _person(row) if row else None
-
-
-def reads_everything(catalogue: Catalogue, person: str | None) -> bool:
-    """The owner of the files and administrators do."""
-    return bool(catalogue.db.execute(EVERYTHING, {"person": person}).fetchone()[0])
 
 
 def add(
