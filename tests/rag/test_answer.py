@@ -206,7 +206,7 @@ def test_every_answer_and_refusal_is_audited_with_what_replays_it(parts: Parts) 
         assert kept["model"] == "overlap-1"
         assert kept["generation"] == result.index_generation
         made_with = {name: kept["settings"][name] for name in ("strictness", "fusion_weight")}
-        assert made_with == {"strictness": "normal", "fusion_weight": 0.5}
+        assert made_with == {"strictness": "normal", "fusion_weight": 0.7}
         assert kept["answer"]["answer"] == result.text
         assert all(len(read["sha256"]) == 64 for read in kept["passages"])
         assert {read["id"] for read in kept["passages"]} >= {span[0] for span in kept["spans"]}
