@@ -81,7 +81,8 @@ def _rectangle(rows: list[list[str]]) -> list[list[str]]:
 
 def _line(names: Sequence[str], row: Row) -> str:
     filled = [(name, text) for name, text in zip(names, row, strict=True) if text]
-    if len(row) > 2 and len({text for _, text in filled}) == 1:
+    same = len({text for _, text in filled}) == 1 and (len(filled) == 1 or not is_quantity(filled[0][1]))
+    if len(row) > 2 and same:
         return filled[0][1]  # a section label, or one cell merged over the whole row
     parts: list[str] = []
     for number, (name, text) in enumerate(filled):

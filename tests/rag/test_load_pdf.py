@@ -177,23 +177,37 @@ def test_a_blank_page_is_counted_without_a_complaint(tmp_path: Path) -> None:
     assert (text.pages_without_text, text.notes) == ((1,), ())
 
 
-def test_a_password_that_was_given_opens_a_file_and_no_message_tells_it(tmp_path: Path) -> None:
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    """A PDF that opens with `open sesame`."""
     pypdf = pytest.importorskip("pypdf")
     drawn(tmp_path / "plain.pdf", lambda page: page.drawString(40, 700, "The canteen opens at eleven."))
     writer = pypdf.PdfWriter(clone_from=tmp_path / "plain.pdf")
-    writer.encrypt(user_password="open sesame", algorithm="AES-128")
+    writer.encrypt(user_password="open sesame", algorithm="RC4-128")
     writer.write(tmp_path / "locked.pdf")
-    pool = Pool(1)
+    return tmp_path / "locked.pdf"
+
+
+def test_a_password_that_was_given_opens_a_file_and_no_message_tells_it(locked: Path) -> None:
     with unlock.using(["wrong", "open sesame"]):
-        assert "opens at eleven" in read(tmp_path / "locked.pdf").text
-        given = Pool(1)
+        assert "opens at eleven" in read(locked).text
     with unlock.using(["wrong"]), pytest.raises(LoadError, match="no password that was given opens it") as refused:
-        read(tmp_path / "locked.pdf")
+        read(locked)
     assert "wrong" not in str(refused.value)
+    with pytest.raises(LoadError, match="rag add --password"):
+        read(locked)
+
+
+@pytest.mark.slow  # starts a child
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_readers_of_a_run_know_its_passwords_and_those_of_the_next_do_not(workers: int, locked: Path) -> None:
+    with unlock.using(["open sesame"]):
+        knowing = Pool(workers)
+    unknowing = Pool(workers)
     try:
+        assert "opens at eleven" in knowing.submit(locked, "").result().draft.text
         with pytest.raises(LoadError, match="rag add --password"):
-            pool.submit(tmp_path / "locked.pdf", "").result()
-        assert "opens at eleven" in given.submit(tmp_path / "locked.pdf", "").result().draft.text
+            unknowing.submit(locked, "").result()
     finally:
-        pool.close()
-        given.close()
+        knowing.close()
+        unknowing.close()

@@ -83,6 +83,13 @@ def test_merged_cells_of_a_slide_name_what_stands_below_them(tmp_path: Path) -> 
     assert text_of(tmp_path / "table.pptx").splitlines()[-1] == "Region: North | 2025 Sales: 20 | 2025 Cost: 9"
 
 
+def test_a_row_of_equal_amounts_is_a_row_and_a_label_over_all_columns_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("North,South,West\n3,3,3\nFrom May on,,\n4,5,6\n")
+    assert text_of(tmp_path / "a.csv").splitlines() == [
+        "North: 3 | South: 3 | West: 3", "From May on", "North: 4 | South: 5 | West: 6",
+    ]  # fmt: skip
+
+
 def test_a_title_and_groups_above_the_header_of_a_delimited_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Sales by region,,\n,2025,\nRegion,Sales,Cost\nNorth,10,7\n")
     assert text_of(tmp_path / "a.csv").splitlines() == [
