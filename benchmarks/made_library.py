@@ -1,8 +1,8 @@
 """A library of any size whose vectors need not be computed: real texts with their own, others with noisy copies.
 
-    retrieval/{msmarco,cacm,cisi}   real texts, a document each, embedded once (kept as .npy)
-    pretrain/*.jsonl.xz             texts, PER_DOCUMENT passages a document; the vector of each is a copy of a real one,
-                                    turned at random until its cosine with that is NEAR
+    retrieval/{msmarco,cacm}   real texts, a document each, embedded once (kept as .npy)
+    pretrain/*.jsonl.xz        texts, PER_DOCUMENT passages a document; the vector of each is a copy of a real one,
+                               turned at random until its cosine with that is NEAR
 
 Takes   a folder, a number of passages, the data folder.
 Gives   a library that came about as every other: through `commit.write`, audited, GROUP documents a transaction; then
@@ -33,7 +33,7 @@ from rag.config import Settings
 from rag.parts import Parts, open_parts
 from rag.types import Chunk, Draft, Embedder, PageSpan
 
-REAL = ("msmarco", "cacm", "cisi")  # of benchmarks.retrieval_sets
+REAL = ("msmarco", "cacm")  # of benchmarks.retrieval_sets
 TEXTS = ("handbooks", "textbooks", "documentation", "manuals", "reference", "books")
 PASSAGE = 500  # characters of a text of `pretrain`, cut at a space
 PER_DOCUMENT = 20  # passages
@@ -67,7 +67,8 @@ def build(folder: Path, passages: int, data: Path, embedder: Embedder) -> dict[s
     parts = open_parts(folder, Settings(index=folder), embedder)
     _commit(parts, documents(texts, rows, data, passages))
     told = {"commit_s": round(time.perf_counter() - start, 1)}
-    parts.follow()
+    with parts.writing():
+        pass  # at its end the copies follow
     parts.save()
     parts.close()
     told["build_s"] = round(time.perf_counter() - start, 1)

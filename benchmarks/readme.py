@@ -199,8 +199,8 @@ def searching() -> str:
     return (
         f"Searching by words and meaning, the question's embedding included: 95% within {found['p95_ms_100k']} ms in "
         f"100,000 passages and {found['p95_ms_1m']} ms in a million (most with noisy copies of real vectors), which "
-        f"is reopened in {found['reopen_s_1m']} s; of the ten nearest vectors {whole['recall_at_10']:.1%} are found. One "
-        f"changed document among 10,000 takes {found['change_s_10k']} s, and memory grows by "
+        f"is reopened in {found['reopen_s_1m']} s; of the ten nearest vectors {whole['recall_at_10']:.1%} are found. "
+        f"One changed document among 10,000 takes {found['change_s_10k']} s, and memory grows by "
         f"{found['memory_growth_mb']} MB in {found['100k']['searches']} searches. {source(found)}\n"
     )
 
