@@ -30,6 +30,9 @@ COST = (
     "Measured for this model on questions that taught it nothing, half of which no document answers. On other "
     "documents and questions the shares differ."
 )
+ALONE = (
+    "Nobody signs in: whoever uses this computer is the library’s owner. The command rag user add NAME makes accounts."
+)
 OUTSIDE = (
     "Optional. Any server that speaks OpenAI’s protocol can word the answers. Questions and the passages found for "
     "them are sent to it; quotations are still checked here."
@@ -180,6 +183,8 @@ def draw_facts(library: Library) -> None:
         if value is not None
     )
     st.html(f'<h2 class="gl-section">This library</h2><dl class="gl-facts">{rows}</dl>')
+    if not library.accounts():
+        st.html(prose.plain(ALONE))
 
 
 main()
