@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 import rag
 from rag import commit, embedders, ingest, reembed
+from rag.catalogue import Catalogue
 from rag.cli import main
 from rag.config import Settings
 from rag.embed import NAME, MiniLM
@@ -168,33 +169,41 @@ def test_two_at_once_are_refused(parts: Parts, monkeypatch: pytest.MonkeyPatch) 
 # --- the choice -------------------------------------------------------------------------------------------------------
 
 
-def test_the_choice_is_open_where_the_settings_name_another_and_closed_by_keeping(parts: Parts) -> None:
-    embedders.note(parts.catalogue, "word-counts", "counted")
-    assert embedders.choice(parts.catalogue, Settings(embedder="counted")) is None
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    opened = Catalogue(tmp_path / "catalogue.db")
+    put(opened, "canteen.md", CANTEEN)
+    yield opened
+    opened.close()
+
+
+def test_the_choice_is_open_where_the_settings_name_another_and_closed_by_keeping(catalogue: Catalogue) -> None:
+    embedders.note(catalogue, "word-counts", "counted")
+    assert embedders.choice(catalogue, Settings(embedder="counted")) is None
     other = Settings(embedder="other")
-    found = embedders.choice(parts.catalogue, other, parts.embedder)
+    found = embedders.choice(catalogue, other, WordCounts())
     assert found is not None
     assert (found.current, found.wanted, found.kept, found.answers) == ("counted", "other", False, True)
-    embedders.keep(parts.catalogue, other)
-    kept = embedders.choice(parts.catalogue, other, parts.embedder)
+    embedders.keep(catalogue, other)
+    kept = embedders.choice(catalogue, other, WordCounts())
     assert kept is not None
     assert kept.kept
-    third = embedders.choice(parts.catalogue, Settings(embedder="third"), parts.embedder)
+    third = embedders.choice(catalogue, Settings(embedder="third"), WordCounts())
     assert third is not None
     assert not third.kept, "another one is another choice"
 
 
-def test_an_embedder_whose_weights_changed_under_its_name_is_a_choice_that_cannot_be_kept(parts: Parts) -> None:
-    embedders.note(parts.catalogue, "word-counts", "counted")
-    embedders.keep(parts.catalogue, Settings(embedder="counted"))
-    found = embedders.choice(parts.catalogue, Settings(embedder="counted"), WordCounts("retrained"))
+def test_an_embedder_whose_weights_changed_under_its_name_is_a_choice_that_cannot_be_kept(catalogue: Catalogue) -> None:
+    embedders.note(catalogue, "word-counts", "counted")
+    embedders.keep(catalogue, Settings(embedder="counted"))
+    found = embedders.choice(catalogue, Settings(embedder="counted"), WordCounts("retrained"))
     assert found is not None
     assert (found.answers, found.kept) == (False, False)
     assert "not here any more" in str(found)
 
 
-def test_our_own_embedder_is_known_by_its_identity_in_libraries_of_before(parts: Parts) -> None:
-    assert embedders.name_of(parts.catalogue, MiniLM.identity) == NAME
+def test_our_own_embedder_is_known_by_its_identity_in_libraries_of_before(catalogue: Catalogue) -> None:
+    assert embedders.name_of(catalogue, MiniLM.identity) == NAME
 
 
 def test_an_empty_library_takes_the_embedder_that_is_named_without_a_move(tmp_path: Path) -> None:
