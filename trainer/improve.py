@@ -178,7 +178,7 @@ class Run:
         found = tuning.tune(self.wanted.base, self.material, self.config, folder=folder, most=most, course=self.course)
         at, losses = found.chosen["alpha"], found.chosen["dev_loss"]
         if not at:
-            return f"no step reads the dev rows better than the base ({losses['0']:.3f} nats), whose weights stay"
+            return f"no part of the way reads the dev rows better; the base's weights stay ({losses['0']:.3f} nats)"
         return f"step {found.chosen['step']}, {at:g} of the way: dev loss {losses['0']:.3f} to {losses[f'{at:g}']:.3f}"
 
     def preference(self) -> str:

@@ -257,19 +257,6 @@ def test_trainer_reader_starts_from_a_model_folder_too(base):
     assert torch.equal(fresh.encoder.places.weight[320:], before)  # places that the folder does not serve
 
 
-def test_tuning_ends_when_looks_at_the_dev_rows_bring_nothing(tmp_path):
-    config = ImproveConfig(evaluate_every=10, looks_without_gain=2)
-    assert not tuning.is_over(tmp_path, 31, config)  # nothing is saved yet
-    (tmp_path / "step-00000010").mkdir()
-    state = {"step": 10, "best": {"step": 10, "loss": 2.0, "by": "held-out loss"}}
-    (tmp_path / "step-00000010" / "state.json").write_text(json.dumps(state))
-    assert [step for step in range(11, 35) if tuning.is_over(tmp_path, step, config)] == [31, 32, 33, 34]
-    assert not tuning.is_over(tmp_path, 51, replace(config, looks_without_gain=0))
-    state["best"]["by"] = "smoothed training loss"
-    (tmp_path / "step-00000010" / "state.json").write_text(json.dumps(state))
-    assert not tuning.is_over(tmp_path, 51, config)
-
-
 # --- how a run stands -------------------------------------------------------------------------------------------------
 
 

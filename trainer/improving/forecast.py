@@ -84,7 +84,7 @@ def seconds(pace: Pace, counts: Mapping[str, int], config: ImproveConfig) -> tup
     measured = min(counts["rows.held.jsonl"], config.most_measured) + len(shipped()["measured"])
     dev = len(shipped()["dev"]) + min(config.most_dev, (judged + made) // config.dev_one_in)
     wanted = steps(judged, made, config)
-    looks = wanted / config.evaluate_every * dev * 0.3  # a look costs a third of learning
+    looks = (len(config.alphas) + 1) * dev * 0.3  # a look at the dev rows costs a third of learning
     return {
         "synthesise": passages * pace.read,
         "retriever": (0.5 * (passages + 2_500) + 400) * pace.read if config.retriever else 0.0,

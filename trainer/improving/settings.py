@@ -42,7 +42,7 @@ class ImproveConfig(LoopConfig):
     miss_weight: float = 0.3  # of the span loss on a passage that does not answer
     lora_rank: int = 0  # of adapters that learn alone, beside the heads; 0: all weights move
     lora_alpha: float = 32.0
-    alphas: tuple[float, ...] = (0.5, 1.0)  # parts of the way from the base that are tried on the dev rows
+    alphas: tuple[float, ...] = (0.5, 0.75, 1.0)  # parts of the way from the base that are tried on the dev rows
     steps: int = 0  # of the reader; 0: as many as the epochs ask for
     peak_learning_rate: float = 4e-5
     weight_decay: float = 0.01
@@ -50,10 +50,9 @@ class ImproveConfig(LoopConfig):
     warmup_share: float = 0.05
     decay_share: float = 0.95
     checkpoint_every: int = 20
-    evaluate_every: int = 40
+    evaluate_every: int = 0  # steps between looks at the dev rows, for their curve; the last step is taken anyway
     log_every: int = 5
     keep: int = 1
-    looks_without_gain: int = 2  # at the dev rows before the reader's tuning ends; 0: to the last step
 
     def __post_init__(self) -> None:
         super().__post_init__()

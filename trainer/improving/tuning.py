@@ -1,11 +1,11 @@
 """The reader's tuning: from the base's weights, by mixed rows, to the weights that read the dev rows best.
 
-    base ─► Mixed steps (all weights, or adapters) ─► the step of the least dev loss ─► a part of the way from the base
+    base ─► Mixed steps (all weights, or adapters) ─► the part of the way from the base with the least dev loss
         ─► FOLDER/tuned.safetensors, chosen.json
 
 Takes   a model folder of kind "encoder", the material, the settings, and a folder for checkpoints.
 Gives   `Tuned`: the weights and what led to them. Stopped and run again it goes on, and ends with the same bits.
-Keeps   the base where no step reads the dev rows better: part 0 of the way, and it says so.
+Keeps   the base where no part of the way reads the dev rows better: part 0 of the way, and it says so.
 Source  a part of the way against forgetting: Wortsman et al., arXiv:2109.01903.
 """
 
@@ -75,27 +75,18 @@ def tune(base: Path, material: Material, config: ImproveConfig, *, folder: Path,
             folder=folder,
             identity=identity,
             held=held,
-            each=lambda step, loss: course.point(step, steps, loss) or is_over(folder, step, config),
+            each=lambda step, loss: course.point(step, steps, loss),
         )
     state = checkpoint.read_state(last)
-    best = checkpoint.best(folder) or last
-    checkpoint.load_weights(best, model)
+    checkpoint.load_weights(last, model)  # the rate falls to the end: a step before it has forgotten more
     if adapters:
         lora.merge(model)
     chosen = choose(model, before, held, config, precision=state["precision"])
-    chosen |= {"step": checkpoint.read_state(best)["step"], "steps": steps, "wanted": wanted, "per_step": batches.quota}
+    chosen |= {"step": state["step"], "steps": steps, "wanted": wanted, "per_step": batches.quota}
     chosen |= {key: state[key] for key in ("tokens", "seconds", "joules", "energy_method", "precision")}
     save(model, out)
     files.write_json(folder / "chosen.json", chosen)
     return Tuned(out, chosen)
-
-
-def is_over(folder: Path, step: int, config: ImproveConfig) -> bool:
-    """Whether the last looks at the dev rows brought nothing; what is best so far stands in the newest checkpoint."""
-    newest = checkpoint.latest(folder) if config.looks_without_gain else None
-    best = checkpoint.read_state(newest).get("best", {}) if newest else {}
-    patience = config.looks_without_gain * config.evaluate_every
-    return best.get("by") == "held-out loss" and step - int(best["step"]) > patience
 
 
 @torch.no_grad()
