@@ -25,6 +25,26 @@ _PERIOD = re.compile(r"ENDED|\d")
 _STUB = re.compile(r",$|\b(?:ended|ending|as of|at)\b", re.IGNORECASE)
 
 
+class Heads(NamedTuple):
+    """What stands over the columns of a table."""
+
+    columns: Sequence[tuple[float, float]]  # of values: left and right edge
+    names: Sequence[str]  # of these
+    texts: Sequence[Cell]  # names over cells of words
+    label: Cell | None  # over the labels
+    margin: float  # labels begin left of it
+
+
+def _texts(rows: Sequence[Line], names: Sequence[Cell]) -> bool:
+    """Every name stands over a cell of words in some row."""
+    return all(any(_overlap(name, cell) for line in rows for cell in line.cells[1:]) for name in names)
+
+
+def _overlap(name: Cell, cell: Cell) -> bool:
+    shared = min(name.right, cell.right) - max(name.left, cell.left)
+    return shared > 0.5 * min(name.right - name.left, cell.right - cell.left)
+
+
 def is_row(line: Line) -> bool:
     """A label with values beside it, or values alone."""
     return len(line.cells) > 1 and any(_is_value(cell.text) for cell in line.cells[1:])
@@ -104,16 +124,21 @@ def _is_over(cell: Cell, edge: float) -> bool:
     return cell.right > edge + 2 and (cell.left + cell.right) / 2 > edge and cell.text[0] != "("
 
 
-def render(lines: Sequence[Line]) -> list[str]:
-    """The lines of one table, each row with its headers."""
+def render(lines: Sequence[Line], before: Heads | None = None) -> tuple[list[str], Heads | None]:
+    """The lines of one table, each row with its headers, and these.
+
+    `before` are those of the table that ended the page before: one without headers in the same columns goes on with it.
+    """
     body = next(number for number, line in enumerate(lines) if is_row(line))
     columns = _columns(lines[body:])
     edge = _edge(lines[body:])
     over = [cell for line in lines[:body] for cell in line.cells if _is_over(cell, edge)]
     cells = _names(over, columns)
     names = [_name(column) for column in cells]
+    if not any(names) and before is not None and _is_same(before.columns, columns, lines[body].height):
+        return [*(line.text for line in lines[:body]), *_body(lines[body:], before)], before
     if not any(names):  # nothing is known about the columns: leave every line as it stands
-        return [line.text for line in lines]
+        return [line.text for line in lines], None
     beside = [[cell for cell in line.cells if not _is_over(cell, edge)] for line in lines[:body]]
     for stub in (cell for line in beside for cell in line):  # `Three Months Ended June 30,` beside `2023` and `2022`
         if _STUB.search(stub.text) and any(abs(cell.bottom - stub.bottom) < 0.5 * cell.height for cell in over):
@@ -124,8 +149,13 @@ def render(lines: Sequence[Line]) -> list[str]:
     if rest and not _texts(lines[body:], rest):  # names of no column: their words must not be lost
         captions.append(" | ".join(cell.text for cell in rest))
     margin = min(line.left for line in lines[body:]) + 2 * lines[body].height
-    heads = _Heads(columns, names, rest, label, margin)
-    return [*captions, *_body(lines[body:], heads)]
+    heads = Heads(columns, names, rest, label, margin)
+    return [*captions, *_body(lines[body:], heads)], heads
+
+
+def _is_same(before: Sequence[tuple[float, float]], columns: Sequence[tuple[float, float]], height: float) -> bool:
+    """Each column ends where one of the page before did."""
+    return bool(columns) and all(any(abs(right - edge) < height for _, edge in before) for _, right in columns)
 
 
 def _label_name(over: Sequence[Cell], beside: Sequence[Cell], lines: Sequence[Line]) -> Cell | None:
@@ -141,27 +171,7 @@ def _label_name(over: Sequence[Cell], beside: Sequence[Cell], lines: Sequence[Li
     return found if used and not period else None
 
 
-class _Heads(NamedTuple):
-    """What stands over the columns of a table."""
-
-    columns: Sequence[tuple[float, float]]  # of values: left and right edge
-    names: Sequence[str]  # of these
-    texts: Sequence[Cell]  # names over cells of words
-    label: Cell | None  # over the labels
-    margin: float  # labels begin left of it
-
-
-def _texts(rows: Sequence[Line], names: Sequence[Cell]) -> bool:
-    """Every name stands over a cell of words in some row."""
-    return all(any(_overlap(name, cell) for line in rows for cell in line.cells[1:]) for name in names)
-
-
-def _overlap(name: Cell, cell: Cell) -> bool:
-    shared = min(name.right, cell.right) - max(name.left, cell.left)
-    return shared > 0.5 * min(name.right - name.left, cell.right - cell.left)
-
-
-def _body(lines: Sequence[Line], heads: _Heads) -> list[str]:
+def _body(lines: Sequence[Line], heads: Heads) -> list[str]:
     """Rows with their headers. A label such as `Cost of sales:` also stands before the rows indented below it."""
     found: list[str] = []
     group: Line | None = None
@@ -274,7 +284,7 @@ def _is_centred(cell: Cell, over: Sequence[int], columns: Sequence[tuple[float, 
     return abs(_middle(cell) - (left + right) / 2) < 0.3 * (right - left) / len(over) + cell.height
 
 
-def _row(line: Line, heads: _Heads) -> str:
+def _row(line: Line, heads: Heads) -> str:
     parts: list[str] = []
     for number, cell in enumerate(line.cells):
         beside = " ".join(name.text for name in heads.texts if _overlap(name, cell))

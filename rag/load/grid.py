@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rag.load import rows
 from rag.load.layout import Line
@@ -21,6 +22,13 @@ _CLOSE = 1.45  # line heights between two lines of one cell
 _LONGEST = 70  # characters: half of the cells are shorter
 
 Column = tuple[float, float]  # left and right edge
+
+
+class Heads(NamedTuple):
+    """What stands over the columns of a table."""
+
+    columns: Sequence[Column]
+    names: Sequence[str]
 
 
 def tables(lines: Sequence[Line]) -> list[tuple[int, int]]:
@@ -35,10 +43,13 @@ def tables(lines: Sequence[Line]) -> list[tuple[int, int]]:
     return found
 
 
-def render(lines: Sequence[Line]) -> list[str]:
-    """The rows of one table."""
+def render(lines: Sequence[Line], before: Heads | None = None) -> tuple[list[str], Heads | None]:
+    """The rows of one table, and its header where it is certain.
+
+    `before` is that of the table that ended the page before: one without a header in the same columns goes on with it.
+    """
     if _are_pairs(lines):
-        return [_pairs(line) for line in lines]
+        return [_pairs(line) for line in lines], None
     above = lines[:1] if _is_header(lines[0], lines[1:]) else []
     body = lines[len(above) :]
     columns = _columns(body)
@@ -52,9 +63,19 @@ def render(lines: Sequence[Line]) -> list[str]:
             table.append(row)
             bold.append(line.bold)
     if above or (bold[0] and not all(bold)):
-        return rows.lines(table, header=1)
+        return rows.lines(table, header=1), Heads(columns, table[0])
+    names = _names_before(before, columns, body[0].height)
+    if names:
+        return rows.lines([names, *table], header=1), before
     labels = all(line.cells[0].bold for line in body) and not any(line.bold for line in body)
-    return rows.lines(table, header=0 if labels else rows.GUESS)
+    return rows.lines(table, header=0 if labels else rows.GUESS), None
+
+
+def _names_before(before: Heads | None, columns: Sequence[Column], height: float) -> list[str]:
+    """For each column the name of the one that began there on the page before; nothing where one did not."""
+    known = list(zip(before.columns, before.names, strict=True)) if before else []
+    found = [next((name for (left, _), name in known if abs(left - start) < height), "") for start, _ in columns]
+    return found if all(found) else []
 
 
 def _text_in(line: Line, column: Column) -> str:

@@ -55,8 +55,9 @@ def pages(path: Path) -> Iterator[Page]:
         with _LOCK:
             document.close()
     type_ = layout.type_of([lines for _, lines in read])
+    above = flow.Above()
     for page, lines in read:
-        yield replace(page, text=flow.text(lines, type_)) if lines else page
+        yield replace(page, text=flow.text(lines, type_, above)) if lines else page
     for name, data in inside:
         yield from attached.pages(name, data)
 

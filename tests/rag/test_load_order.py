@@ -61,6 +61,28 @@ def test_a_table_of_words_names_its_columns_and_joins_the_lines_of_a_cell(tmp_pa
     ]
 
 
+@pytest.mark.parametrize("kind", ["words", "numbers"])
+def test_a_table_that_goes_on_over_the_page_keeps_its_header(kind: str, tmp_path: Path) -> None:
+    from reportlab.pdfgen import canvas
+
+    page = canvas.Canvas(str(tmp_path / "a.pdf"), pagesize=(600, 800))
+    rows = [(f"Room {n}", f"Team {'RGBYPK'[n]}", f"{n},500") for n in range(6)]
+    for part, rest in enumerate((rows[:3], rows[3:])):
+        if part == 0:
+            page.setFont("Helvetica-Bold", 10)
+            columns(page, [(40, 120, "Room"), (200, 120, "Owner")])
+            page.drawRightString(400, 120, "Cost") if kind == "numbers" else page.drawString(360, 120, "Cost")
+        page.setFont("Helvetica", 10)
+        for n, (room, team, cost) in enumerate(rest):
+            y = 104 - 14 * n if part == 0 else 700 - 14 * n
+            columns(page, [(40, y, room), (200, y, team)])
+            page.drawRightString(400, y, cost) if kind == "numbers" else page.drawString(360, y, f"see {team[-1]}")
+        page.showPage()
+    page.save()
+    last = read(tmp_path / "a.pdf").text.splitlines()[-1]
+    assert last == f"Room: Room 5 | Owner: Team K | Cost: {'5,500' if kind == 'numbers' else 'see K'}"
+
+
 def test_a_form_keeps_its_labels_with_their_values(tmp_path: Path) -> None:
     def draw(page: Any) -> None:
         for y, row in ((700, ["Name:", "Ann Lee", "Year:", "2026"]), (686, ["City:", "Graz", "Badge:", "77"])):
