@@ -177,7 +177,8 @@ def _recognised(picture: Any) -> _Reading:
     blocks = [[[word for word in line if word not in stamps] for line in block] for block in found]
     lines = _lines(_in_rows([[line for line in block if line] for block in blocks]), high, rules)
     scale = _TIGHT * _BODY / high
-    lines = order.without_margins(lines, order.Frame(0.0, picture.width * scale, -picture.height * scale, 0.0))
+    frame = order.Frame(0.0, picture.width * scale, -picture.height * scale, 0.0)
+    lines = order.arranged(order.without_margins(lines, frame), frame)
     return _Reading(flow.text(lines, layout.type_of([lines])), sure, high)
 
 
