@@ -26,7 +26,7 @@ _NUMBER = r"(?:\d{1,4}|[ivxlc]{1,6}|[A-Z]-\d{1,3})"
 _RUNNING = re.compile(
     rf"[-–—\s]*(?:page|seite|p\.)?\s*{_NUMBER}(?:\s*(?:/|of|von|de)\s*\d{{1,4}})?[-–—\s]*", re.IGNORECASE
 )
-_NOTE = re.compile(r"(?:\d{1,2}|[*∗†‡§¶])\s?[^\W\d_]")
+_NOTE = re.compile(r"(?:\d{1,2}|[*∗†‡§¶])\s?[“\"'(]?(?![a-zß-ÿ])[^\W\d_]")
 _NOTE_SIZE = 0.93  # times the size of the body text
 _MARK = 4  # characters of a raised mark
 _WOVEN = 4  # lines that hold stretches of two columns
@@ -79,12 +79,19 @@ def notes_last(lines: Sequence[Line], body: float) -> list[Line]:
     middle = statistics.median(line.bottom for line in lines)
     text: list[Line] = []
     notes: list[Line] = []
+    last: Line | None = None
     for line in lines:
         small = line.height < _NOTE_SIZE * body and line.bottom < middle and len(line.cells) == 1
-        if small and (_NOTE.match(line.text) or (notes and text and _follows(notes[-1], line))):
+        begins = _NOTE.match(line.text) and (last is None or last in notes or line.height < _NOTE_SIZE * last.height)
+        last = line
+        if small and (begins or (notes and _follows(notes[-1], line))):
             notes.append(line)
         else:
             text.append(line)
+    if notes and len(text) > 1:  # a running footer stays last, where it is known as one
+        foot, above = text[-1], text[-2]
+        if foot.bottom < min(note.bottom for note in notes) and abs(above.bottom - foot.bottom) > 2 * foot.height:
+            return [*text[:-1], *notes, foot]
     return text + notes
 
 

@@ -117,6 +117,17 @@ def test_a_footnote_parts_no_paragraph_and_is_kept(tmp_path: Path) -> None:
     assert words == " ".join([*LEFT, *RIGHT, "1 Sheds are counted in spring and once more in autumn."])
 
 
+def test_a_line_of_the_text_that_begins_with_a_number_is_no_footnote(tmp_path: Path) -> None:
+    def draw(page: Any) -> None:
+        columns(page, [(40, 700 - 14 * n, text) for n, text in enumerate(LEFT)])
+        page.setFont("Helvetica", 9)
+        last = ["Small print tells of Rule 405 and of the past", "90 days. It goes on after", "12 Sheds and ends here."]
+        columns(page, [(40, 560 - 12 * n, text) for n, text in enumerate([*last, *RIGHT[:3]])])
+
+    words = " ".join(read(drawn(tmp_path / "a.pdf", draw)).text.split())
+    assert "of the past 90 days. It goes on after 12 Sheds and ends here. Right line 1" in words
+
+
 def test_the_number_and_the_stamp_in_the_margins_of_a_single_page_are_no_text(tmp_path: Path) -> None:
     def draw(page: Any) -> None:
         columns(page, [(40, 775, "A guide to sheds"), (540, 775, "xii"), (290, 30, "Page 4 of 9")])
