@@ -19,7 +19,7 @@ import lzma
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ def build(folder: Path, passages: int, data: Path, embedder: Embedder) -> dict[s
     texts, rows = real(data, embedder, folder.parent)
     start = time.perf_counter()
     parts = open_parts(folder, Settings(index=folder), embedder)
-    _commit(parts, documents(texts, rows, data, passages))
+    commit_all(parts, documents(texts, rows, data, passages))
     told = {"commit_s": round(time.perf_counter() - start, 1)}
     with parts.writing():
         pass  # at its end the copies follow
@@ -134,14 +134,16 @@ def _passages(text: str) -> Iterator[str]:
         at = end
 
 
-def _commit(parts: Parts, made: Iterable[Made]) -> None:
+def commit_all(parts: Parts, made: Iterable[Made]) -> None:
+    """Write them into an empty library; the copies follow at the next `writing()`."""
     count = 0
     source = iter(made)
     with parts.lock.held():
         while group := list(islice(source, GROUP)):
             with parts.catalogue.atomic():
                 for document in group:
-                    written = commit.write(parts.catalogue, _record(document, parts.embedder.identity, count))
+                    keys = [f"{count + number:032x}" for number in range(len(document.passages))]
+                    written = commit.write(parts.catalogue, record(document, parts.embedder.identity, keys))
                     count += len(document.passages)
                     event = {"document": written.name, "version": 1, "collection": written.collection}
                     parts.audit.record("added", None, {**event, "passages": written.passages})
@@ -149,13 +151,14 @@ def _commit(parts: Parts, made: Iterable[Made]) -> None:
         sys.stderr.write("\n")
 
 
-def _record(made: Made, embedder: str, before: int) -> commit.Record:
+def record(made: Made, embedder: str, keys: Sequence[str] = ()) -> commit.Record:
+    """Everything of one document's transaction; its vectors are kept under `keys`, by default hashes of the words."""
     text = "\n\n".join(made.passages)
     chunks, at = [], 0
     for passage in made.passages:
         chunks.append(Chunk(at, at + len(passage), passage, None))
         at += len(passage) + 2
-    hashes = [f"{before + number:032x}" for number in range(len(made.passages))]
+    hashes = keys or [_sha256(passage)[:32] for passage in made.passages]
     return commit.Record(
         collection=made.collection, source="made", path=made.name, sha256=_sha256(text),
         draft=Draft(made.name, text, (PageSpan(None, 0, len(text)),)), chunks=chunks, hashes=hashes,
