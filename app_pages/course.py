@@ -84,7 +84,11 @@ def _heading(run: Run) -> str:
 
 def stages(run: Run) -> str:
     """The stages as a list, each with its state in words, and how far the one at work is."""
-    return f'<ol class="gl-stages">{"".join(map(_stage, run.stages))}</ol>'
+    shown = [
+        stage | {"detail": ""} if run.outcome and stage["name"] == "gate" else stage  # the verdict stands below, whole
+        for stage in run.stages
+    ]
+    return f'<ol class="gl-stages">{"".join(map(_stage, shown))}</ol>'
 
 
 def _stage(stage: dict[str, Any], within: str = "") -> str:

@@ -87,7 +87,8 @@ def curve(points: Sequence[tuple[float, float]], titles: tuple[str, str], alt: s
     """A loss as it falls: its points faint, their running mean as a line; the axis of y fits what is drawn."""
     wide = max(1, min(7, len(points) // 8))  # points at each side that a mean takes in
     values = [{"x": x, "y": y} for x, y in points]
-    across = {"field": "x", "type": "quantitative", "title": titles[0], "axis": {"tickCount": 4, "grid": False}}
+    steps = {"tickCount": 4, "tickMinStep": 1, "format": "d", "grid": False}
+    across = {"field": "x", "type": "quantitative", "title": titles[0], "axis": steps}
     up: dict[str, Any] = {
         "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 4},
     }  # fmt: skip
