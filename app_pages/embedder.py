@@ -36,7 +36,7 @@ def draw(library: Library) -> None:
 def _ask(library: Library, choice: Any, now: Any) -> None:
     """What is to be decided."""
     said = str(choice)
-    cost = "Re-embedding goes on in the background; until it is done nothing changes for those who ask."
+    cost = "Re-embedding runs in the background; until it is done nothing changes for those who ask."
     st.html(prose.notice(f"{said[0].upper()}{said[1:]}. {cost if choice.answers else ''}", "warning"))
     if now is not None and now.wanted in ("", choice.wanted):
         far = f"Re-embedding stopped at {now.done} of {prose.count(now.total, 'passage')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from rag.catalogue import Catalogue
 from rag.cli import main
 from rag.config import Settings
 from rag.embed import NAME, MiniLM
-from rag.errors import IndexDamaged, NotFound, SettingsError
+from rag.errors import IndexDamaged, ModelError, NotFound, SettingsError
 from rag.parts import Parts, open_parts
 from rag.reembed import Progress
 from rag.retrieve import retrieve
@@ -229,28 +228,17 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent / "little"
 
 
-def command(index: Path, *words: str, embedder: object = NAME) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"GROUNDLING_EMBEDDER": str(embedder), "GROUNDLING_INDEX": str(index)}
-    return subprocess.run(
-        [sys.executable, "-m", "rag.cli", *words], capture_output=True, text=True, env=environment, check=False
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_library_moves_between_two_real_embedders_through_a_kill(little: Path, papers: Path, tmp_path: Path) -> None:
     index, book = tmp_path / "index", tmp_path / "book"
     shutil.copytree(papers, book)
-    for number in range(40):
+    for number in range(20):
         (book / f"note{number}.md").write_text(
-            "".join(f"# Part {n}\n\n{TEXTS[n % 30]} {number}\n\n" for n in range(40))
+            "".join(f"# Part {n}\n\n{TEXTS[n % 30]} {number}\n\n" for n in range(20))
         )
-    assert command(index, "add", str(book)).returncode == 0
-
-    asked = command(index, "search", "meal allowance", "--json", embedder=little)  # the old one answers, and says so
-    assert json.loads(asked.stdout)["hits"][0]["document"] == "travel/expenses.md"
-    assert "settings name" in asked.stderr
-    assert "rag reembed" in asked.stderr
+    with rag.open(index, Settings(index=index)) as library:
+        assert {report.status for report in library.add([book])} == {"added"}
 
     environment = os.environ | {"GROUNDLING_EMBEDDER": str(little), "GROUNDLING_INDEX": str(index)}
     child = subprocess.Popen([sys.executable, "-m", "rag.cli", "reembed"], env=environment)
@@ -279,19 +267,22 @@ def test_a_library_moves_between_two_real_embedders_through_a_kill(little: Path,
         assert library._opened.embedder.dimension == 32
         assert library.verify() == []
 
-    back = command(index, "search", "meal allowance")  # MiniLM is named again: the little one answers until it is moved
-    assert "settings name all-MiniLM-L6-v2" in back.stderr
-    kept = command(index, "reembed", "--keep")
-    assert kept.returncode == 0
-    assert "stays" in kept.stdout
-    assert command(index, "search", "meal allowance").stderr == ""
+    with rag.open(index, Settings(index=index)) as library:  # MiniLM is named again: the little one answers on
+        assert library.search("meal allowance", 1)
+        library.keep_embedder()
+        kept = library.embedder_choice()
+        assert kept is not None
+        assert kept.kept
     shutil.rmtree(little)
-    gone = command(index, "search", "meal allowance")
-    assert gone.returncode == 1
-    assert "rag reembed" in gone.stderr
-    assert command(index, "reembed").returncode == 0
-    found = command(index, "search", "meal allowance", "--json")
-    assert json.loads(found.stdout)["hits"][0]["document"] == "travel/expenses.md"
+    with rag.open(index, Settings(index=index)) as library:
+        for refused in (lambda: library.search("meal allowance"), library.repair):
+            with pytest.raises(IndexDamaged, match="rag reembed"):
+                refused()
+        with pytest.raises(ModelError, match="not here any more"):
+            library.keep_embedder()
+        assert library.reembed().finished
+        assert library.search("meal allowance", 1)[0].document == "travel/expenses.md"
+        assert library.verify() == []
 
 
 def test_the_command_refuses_two_wishes_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
