@@ -238,7 +238,7 @@ def _refused(parts: Parts, cases: Sequence[Case]) -> float:
 
 
 def _sure(
-    cases: Sequence[Case], order: Mapping[str, float] | None, weights: Mapping[str, float]
+    cases: Sequence[Case], order: Mapping[str, float] | None, weights: Mapping[str, float] | None
 ) -> npt.NDArray[np.float64]:
     """How sure a model is of what it would say, by case; nothing to say: not at all."""
     chosen = [case.chosen(order) for case in cases]

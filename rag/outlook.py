@@ -96,7 +96,8 @@ def _missing(seen: bundle.Foreseen, waiting: int, accepted: int) -> tuple[str, .
     if full := seen.left_out.get(bundle.CAPPED):
         said.append(
             f"{full:,} accepted {'judgement is' if full == 1 else 'judgements are'} left out because one person's "
-            "share is full. Where few people judge, `rag improve --influence 1`, or influence = 1 in rag.toml, takes all."
+            "share is full. Where few people judge, `rag improve --influence 1`, or influence = 1 in rag.toml, "
+            "takes all."
         )
     if seen.judgements and waiting:
         said.append(f"{_judgements(waiting)} for a review and would not be learnt from.")

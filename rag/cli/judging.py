@@ -123,7 +123,9 @@ def _asked() -> str:
 def _show_answer(name: str, answer: dict[str, Any]) -> None:
     typer.echo(f"{name}: {answer['answer']}")
     for cited in answer["citations"]:
-        typer.echo(f"     {place(cited['document'], cited['page'], cited.get('time'))}: {' '.join(cited['quote'].split())}")
+        typer.echo(
+            f"     {place(cited['document'], cited['page'], cited.get('time'))}: {' '.join(cited['quote'].split())}"
+        )
 
 
 @judgements.command("list")

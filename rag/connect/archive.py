@@ -2,8 +2,8 @@
 
 Takes   the path of a .zip. The archive is the source, a document's path the one inside it (`inner.zip/notes/a.md`).
 Gives   what is new or has another checksum since it was unpacked last. An unchanged archive costs one look at its date.
-Refuses what limits.check_zip refuses (passwords that were not given, bombs); entries that are links are left out. Nothing is written under
-        a name from the archive, so no entry can lead out of it.
+Refuses what limits.check_zip refuses (passwords that were not given, bombs); entries that are links are left out.
+        Nothing is written under a name from the archive, so no entry can lead out of it.
 """
 
 from __future__ import annotations

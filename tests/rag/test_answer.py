@@ -223,11 +223,11 @@ def test_every_answer_and_refusal_is_audited_with_what_replays_it(parts: Parts) 
 def test_an_answer_in_another_language_says_that_the_model_does_not_know_it(
     parts: Parts, library: Library, tmp_path: Path
 ) -> None:
-    words = "Die Kantine in Halle Sieben ist von elf bis vierzehn Uhr offen und wird von den Nachbarn auch besucht."
+    words = "Die Kantine in Halle Sieben schließt um vierzehn Uhr und wird von den Nachbarn und ihren Kindern auch gern besucht."
     (tmp_path / "kantine.md").write_text(words)
     library.add(tmp_path / "kantine.md", collection="halle")
     try:
-        result = ask(parts, "Kantine Halle Sieben offen?", collection="halle")
+        result = ask(parts, "Wann schließt die Kantine in Halle Sieben?", collection="halle")
     finally:
         library.remove("kantine.md", collection="halle")
     assert result.citations[0].quote == words

@@ -96,7 +96,9 @@ def test_an_attachment_without_a_reader_is_named(tmp_path: Path) -> None:
     path.write_bytes(
         b"Subject: Song\nMIME-Version: 1.0\nContent-Type: audio/midi\nContent-Disposition: attachment; filename=a.mid\n\nxx"
     )
-    assert read(path).notes == ("attachment a.mid was not read: no reader for it; save it in a readable format and add it by itself",)
+    assert read(path).notes == (
+        "attachment a.mid was not read: no reader for it; save it in a readable format and add it by itself",
+    )
 
 
 def test_the_chapters_of_a_book_come_in_the_order_of_its_spine(tmp_path: Path) -> None:
