@@ -466,7 +466,7 @@ def test_two_libraries_ingest_into_one_index_at_once(parts: Parts, tmp_path: Pat
 def test_repair_embeds_again_after_a_change_of_embedder(parts: Parts, folder: Path) -> None:
     ingest.ingest(parts, [folder])
     changed = open_parts(parts.folder, Settings(), WordCounts("another"))
-    with pytest.raises(IndexDamaged, match="rag repair"):
+    with pytest.raises(IndexDamaged, match="rag reembed"):
         ingest.ingest(changed, [folder.parent / "papers" / "..", folder], collection="x")
     assert ingest.repair(changed)[0] == "4 passages embedded with another"
     assert found(changed, "canteen opens")[0] == "The canteen opens at noon."
