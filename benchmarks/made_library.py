@@ -8,7 +8,7 @@ Takes   a folder, a number of passages, the data folder.
 Gives   a library that came about as every other: through `commit.write`, audited, GROUP documents a transaction; then
         the copies follow. It is kept, and used again while passages, recipe and embedder are the same.
 Left out: reading files, and the keys that find near copies of texts. Vectors are kept under numbers in order, not under
-        hashes: writing a million of them in random order takes SQLite half an hour.
+        hashes: writing a million of them in random order touches pages all over its index.
 """
 
 from __future__ import annotations
