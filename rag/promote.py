@@ -182,8 +182,10 @@ def examine(parts: Parts, candidate: Path, *, base: Path) -> Examined:
 
 def open_model(parts: Parts, folder: Path) -> Asked:
     """Reader and query side of a folder, both tried. Raises ModelError."""
-    reader = open_reader(folder)
-    embedder = open_embedder(parts.settings.but(model=folder), base=parts.embedder)
+    reader, settings, query = open_reader(folder), parts.settings.but(model=folder), folder / "query"
+    if settings.query_side is None and query.is_dir():  # by name: one for another embedder is told, not passed over
+        settings = settings.but(query_side=query)
+    embedder = open_embedder(settings, base=parts.embedder)
     embedder.embed_questions(["Does it open, and belong to this embedder?"])
     return Asked(reader, embedder)
 
