@@ -203,6 +203,7 @@ def test_weight_decides_between_people_and_teacher(office, labelled, words, mode
     assert terms(1.0, moved=2)["span"] == pytest.approx(whole["span"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_trunk_learns_what_the_teacher_expects(office, labelled, words, model):
     reading = rows.read_rows(office / "rows" / "train.jsonl")
     config = replace(CONFIG, labels=labelled, soft_weight=1.0, temperature=1.0, withheld=0.0)

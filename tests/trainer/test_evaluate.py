@@ -109,6 +109,7 @@ def test_a_runs_checkpoint_reads_as_its_exported_folder_does(folder):
     assert (unknown.threshold, unknown.threshold_from) == (0.5, "no place: none is stored")
 
 
+@pytest.mark.slow
 def test_a_second_model_is_compared_on_the_same_questions(folder, tmp_path):
     worse = TrunkReader.from_folder(folder / "run" / "model").model
     with torch.no_grad():
@@ -132,6 +133,7 @@ def test_a_second_model_is_compared_on_the_same_questions(folder, tmp_path):
         assert words in shown
 
 
+@pytest.mark.slow
 def test_the_stage_of_a_recipe_writes_figures_and_a_page(folder):
     run = folder / "run"
     (run / "pretrain" / "metrics.jsonl").write_text(

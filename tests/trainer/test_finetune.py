@@ -145,6 +145,7 @@ FOLLOW_UPS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_model_says_again_what_it_was_taught_to_say(model, words):
     batches = SpokenBatches(FOLLOW_UPS, words, term="rewrite", size=4, limit=200, seed=1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3)

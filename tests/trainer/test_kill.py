@@ -21,6 +21,9 @@ from trainer.model import ModelConfig, Transformer
 from trainer.pretrain import PretrainConfig, TextBatches, text_losses
 
 ROOT = Path(__file__).resolve().parents[2]
+NEVER = (
+    1_000_000  # the moment of a process that comes to its end; also that one is a fresh one, as beside no other test
+)
 CONFIG = PretrainConfig(
     steps=8, length=48, rows=2, tokens_per_step=192, precision="fp32", checkpoint_every=2, log_every=1, device="cpu",
     optimiser="muon", ema=0.8, keep=2,
@@ -96,7 +99,9 @@ def assert_equal_bits(one: Path, other: Path) -> None:
 
 
 def assert_as_if_never_stopped(folder: Path, name: str) -> None:
-    straight, resumed = pretrain(folder, "straight"), pretrain(folder, name)
+    straight, resumed = (checkpoint.latest(folder / n) for n in ("straight", name))
+    assert straight is not None
+    assert resumed is not None
     assert_equal_bits(straight, resumed)
     courses = [(folder / n / "metrics.jsonl").read_text().splitlines() for n in ("straight", name)]
     kept = [[(row["step"], row["causal"], row["norm"]) for row in map(json.loads, lines)] for lines in courses]
@@ -110,8 +115,9 @@ def assert_as_if_never_stopped(folder: Path, name: str) -> None:
 
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(place):
     events = [10, 31, 4, 13, 24, 42, 15, 33]  # each a death of the same run, at other places of saving and going on
-    told = killed(place, [f"often:{event}" for event in events])
+    *told, ended, straight = killed(place, [f"often:{event}" for event in (*events, NEVER)] + [f"straight:{NEVER}"])
     assert {signal_number for _, signal_number, _ in told} == {signal.SIGKILL}
+    assert (ended[1], straight[1]) == (0, 0)
     half = [left for _, _, left in told if any(name.startswith("part-") for name in left)]
     assert len(half) >= 2  # some died while a checkpoint was being written
     assert any("step-00000004" in left for _, _, left in told)  # and the run came on nevertheless
@@ -121,7 +127,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(place):
 @pytest.mark.slow  # a run for each moment
 def test_no_moment_is_a_bad_one_to_be_killed(place):
     events = range(0, 76, 3)  # of about 77 times that a run touches its files
-    killed(place, [f"once-{event}:{event}" for event in events])
+    killed(place, [f"once-{event}:{moment}" for event in events for moment in (event, NEVER)] + [f"straight:{NEVER}"])
     for event in events:
         assert_as_if_never_stopped(place, f"once-{event}")
 

@@ -57,6 +57,7 @@ def test_what_is_new_is_marked_and_everything_else_stands_as_it_was(batches):
     assert set(np.unique(ids[new == 1])) <= set(np.unique(plain))  # as often as in the text
 
 
+@pytest.mark.slow
 def test_a_trunk_learns_to_tell_replaced_tokens(words, sizes, batches):
     torch.manual_seed(2)
     model = Transformer(replace(sizes, detects=True))
