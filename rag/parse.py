@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rag import clean, load
+from rag import clean, files, load
 from rag.chunk import chunk
 from rag.errors import GroundlingError, LoadError
 from rag.load import unlock
@@ -76,8 +76,7 @@ def parse(
 def digest(path: Path) -> str:
     """sha256 of a file's bytes. Raises LoadError where it cannot be opened."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise LoadError(f"{path.name}: cannot be opened ({reason}); check that it exists and may be read") from error

@@ -10,7 +10,6 @@ Refuses (ModelError) a folder made for another embedder, or one whose weights ar
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rag import files
 from rag.errors import ModelError
 
 NONE = "none"  # as the setting `query_side`: questions are embedded as passages are
@@ -100,7 +100,7 @@ class Tuned:
                 f"{self.identity}. Tune one for this embedder, or go without: GROUNDLING_QUERY_SIDE={NONE}"
             )
         file = self._folder / "model.safetensors"
-        if not file.is_file() or _sha256(file) != self._about["weights_sha256"]:
+        if not file.is_file() or files.sha256(file) != self._about["weights_sha256"]:
             raise ModelError(
                 f"{file}: missing, or not the file that was tuned. Copy the folder again, or go without: "
                 f"GROUNDLING_QUERY_SIDE={NONE}"
@@ -148,8 +148,3 @@ def _about(folder: Path) -> dict[str, Any]:
             "base and weights_sha256. Name the folder that `trainer embedder` wrote"
         )
     return about
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

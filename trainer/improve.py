@@ -46,7 +46,7 @@ RESTS = {  # stage -> the settings and sections that its result rests on; of the
     "retriever": ((*MAKING, *FINDING), ("synthesize", "embedder")),
     "reader": (tuple(each.name for each in fields(ImproveConfig)), ("synthesize",)),
 }
-CHOOSING = "choosing"  # in a lineage: rows that chose among weights, thresholds and steps, and moved none
+CHOOSING = "choosing"  # in a lineage: rows that chose among weights and thresholds, and moved none
 STOPPED = 130  # exit code, as a shell says of Ctrl-C
 
 

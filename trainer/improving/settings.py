@@ -25,7 +25,7 @@ class ImproveConfig(LoopConfig):
     preferences: bool = True  # learn which words people prefer
     most_passages: int = 3_000  # that questions are made from; whole documents, drawn by the seed
     most_synthetic: int = 1_500  # questions that are learnt from
-    dev_one_in: int = 4  # documents of the training side by which steps, weights and thresholds are chosen
+    dev_one_in: int = 4  # documents of the training side by which weights and thresholds are chosen
     most_dev: int = 160  # rows of each kind for that
     most_measured: int = 300  # rows of each kind that a model is measured on, before and after
     shares: dict[str, float] = field(default_factory=_shares)  # of a step's questions
